@@ -1,0 +1,146 @@
+"""`resight evaluate`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from resight.data import ImageStore, read_crops
+from resight.data.colour import colour_histogram
+from resight.device import Device, Precision
+from resight.evaluation import Evaluation, RankedList, automatic_protocol, ranked_lists
+from resight.evaluation import evaluate as evaluate_features
+from resight.evaluation.ranking import APRule
+from resight.models import Encoder, EncoderSpec, build_encoder, load
+from resight.records import GLOBAL, Crops, Features, IntArray
+from resight.training.extract import extract
+from resight.training.feed import Feed
+from resight.training.run_folder import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    run_folder: str | Path,
+    data: str | Path | None = None,
+    *,
+    protocol: str = "auto",
+    ap: APRule = "step",
+    baselines: bool = False,
+    layout: str = "auto",
+    camera_pattern: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> dict[str, Any]:
+    """Figures of a run's encoder on labelled crops; without labels, label-free ones.
+
+    data: other crops than the run's own. protocol, ap: as in `resight.evaluation.evaluate`.
+    baselines: also colour histograms and the network before training. The result is written to
+    the run folder as evaluation.json (evaluation-NAME.json for other data) and returned: protocol,
+    figures in percent, notes, ranked lists, and with baselines a comparison.
+    """
+    folder = RunFolder.open(run_folder)
+    asked = folder.settings()
+    encoder, size = load(folder.path)
+    if data is None:
+        crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
+    else:
+        crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
+    store = ImageStore.open(crops, size=size)
+    judge = Judge(store, Device.choose(device, precision), protocol=protocol, ap=ap)
+    found = judge.embed(encoder)
+    evaluation = judge.figures(found)
+    result = {"root": str(store.crops.root), **evaluation.as_dict()}
+    result["ranked_lists"] = judge.ranked_lists(found, evaluation)
+    if baselines:
+        result["comparison"] = [
+            *judge.baselines(encoder.spec, seed=asked.seed),
+            {"name": "trained without labels", "figures": result["figures"]},
+        ]
+    name = "evaluation" if data is None else f"evaluation-{Path(data).stem}"
+    folder.write_json(f"{name}.json", result)
+    log.info("%s: %s", evaluation.protocol, summary(result["figures"]))
+    for note in evaluation.notes:
+        log.info("  %s", note)
+    return result
+
+
+class Judge:
+    """One protocol over one store: everything that is compared is compared here."""
+
+    def __init__(
+        self, store: ImageStore, device: Device, *, protocol: str = "auto", ap: APRule = "step"
+    ) -> None:
+        self._device = device
+        self._feed = Feed(store, device)
+        self._store = store
+        self._protocol = automatic_protocol(store.crops) if protocol == "auto" else protocol
+        self._ap = ap
+        self._rows = _judged(store.crops, self._protocol)
+        self._crops = store.crops.select(self._rows)
+
+    def embed(self, encoder: Encoder) -> Features:
+        """Features of the judged crops."""
+        network = encoder.to(self._device.torch)
+        return extract(network, self._feed, self._store.crops, self._device, rows=self._rows)
+
+    def figures(self, features: Features) -> Evaluation:
+        """Evaluate features of the judged crops."""
+        return evaluate_features(features, self._crops, protocol=self._protocol, ap=self._ap)
+
+    def baselines(self, spec: EncoderSpec, *, seed: int) -> list[dict[str, Any]]:
+        """Colour histograms, and the network before training."""
+        images = self._store.images[self._rows]
+        colours = Features({GLOBAL: colour_histogram(images)}, self._crops)
+        untrained = self.embed(build_encoder(spec, seed=seed))
+        start = "untrained" if spec.weights == "none" else f"{spec.weights} features, untrained"
+        return [
+            {"name": "colour histograms", "figures": self.figures(colours).as_dict()["figures"]},
+            {"name": start, "figures": self.figures(untrained).as_dict()["figures"]},
+        ]
+
+    def ranked_lists(self, features: Features, evaluation: Evaluation) -> list[dict[str, Any]]:
+        """Best, typical and worst queries with their first answers, for pictures."""
+        if automatic_protocol(self._crops) == "label-free":
+            return []
+        if evaluation.ranking is None:
+            evaluation = evaluate_features(features, self._crops, ap=self._ap)
+        return [
+            _with_captions(ranked, self._crops)
+            for ranked in ranked_lists(features, self._crops, evaluation)
+        ]
+
+
+def summary(figures: dict[str, float | None]) -> str:
+    """The figures in one line."""
+    return "  ".join(f"{k} {v:.1f}" for k, v in figures.items() if v is not None)
+
+
+def _judged(crops: Crops, protocol: str) -> IntArray:
+    """Queries and gallery where the data has them; otherwise all crops."""
+    if protocol == "label-free":
+        return np.arange(len(crops))
+    held_out = np.flatnonzero(crops.splits != "train")
+    return held_out if len(held_out) else np.arange(len(crops))
+
+
+def _with_captions(ranked: RankedList, crops: Crops) -> dict[str, Any]:
+    def crop(row: int) -> dict[str, str | None]:
+        camera = None if crops.cameras is None else crops.camera_names[crops.cameras[row]]
+        identity = None
+        if crops.identities is not None and crops.identities[row] > 0:
+            identity = crops.identity_names[crops.identities[row] - 1]
+        return {"path": crops.paths[row], "camera": camera, "identity": identity}
+
+    return {
+        "kind": ranked.kind,
+        "query": crop(ranked.row),
+        "ap": ranked.ap,
+        "matches": [
+            {**crop(hit.row), "similarity": hit.similarity, "right": hit.right}
+            for hit in ranked.hits
+        ],
+    }

@@ -1,0 +1,101 @@
+"""`resight train` and `resight resume`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from resight.api.evaluating import evaluate
+from resight.api.reporting import report
+from resight.data import ImageStore, read_crops
+from resight.device import Precision
+from resight.errors import ConfigError
+from resight.methods import recipe_for
+from resight.recipe import Recipe
+from resight.training.run_folder import RunFolder, RunSettings, new_run_path
+from resight.training.train import run
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    method: str = "cluster-contrast",
+    published: str | None = None,
+    recipe: str | Path | Recipe | None = None,
+    settings: Mapping[str, Any] | None = None,
+    layout: str = "auto",
+    camera_pattern: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Precision = "auto",
+    compile: bool = False,
+    strict: bool = False,
+    evaluate_every: int = 5,
+) -> Path:
+    """Train an encoder on unlabelled crops, evaluate and report it; returns the run folder.
+
+    data: a folder or table that `read_crops` reads. out: a new run folder (default: a free name
+    under runs/). method: a name that `methods()` lists; published: the data set whose published
+    settings to take; recipe: a Recipe or a YAML file instead of a method. settings: overrides
+    such as {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and
+    gallery crops, 0 for none. Identities, when the data have them, are only reported.
+
+    Raises ResightError subclasses for everything that the caller can mend.
+    """
+    chosen = _recipe(method, published, recipe).override(settings or {})
+    asked = RunSettings(
+        data=str(Path(data).absolute()),
+        layout=layout,
+        camera_pattern=camera_pattern,
+        seed=seed,
+        device=device,
+        precision=precision,
+        compile=compile,
+        strict=strict,
+        evaluate_every=evaluate_every,
+    )
+    crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
+    path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
+    folder = RunFolder.create(path, chosen, asked)
+    store = ImageStore.open(crops, size=chosen.size, strict=strict)
+    return _finish(folder, chosen, asked, store)
+
+
+def resume(run_folder: str | Path) -> Path:
+    """Continue a run after its last finished epoch; returns the run folder.
+
+    On a CPU the weights become, bit for bit, those of the run that was never stopped. A run that
+    is finished is evaluated and reported again. Raises RunError when `run_folder` is none.
+    """
+    folder = RunFolder.open(run_folder)
+    asked, recipe = folder.settings(), folder.recipe()
+    crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
+    store = ImageStore.open(crops, size=recipe.size, strict=asked.strict)
+    return _finish(folder, recipe, asked, store)
+
+
+def _finish(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
+    run(folder, recipe, asked, store)
+    evaluate(folder.path)
+    report(folder.path)
+    return folder.path
+
+
+def _recipe(method: str, published: str | None, recipe: str | Path | Recipe | None) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe is None:
+        return recipe_for(method, published=published)
+    try:
+        return Recipe.from_yaml(Path(recipe).read_text(), source=str(recipe))
+    except OSError as error:
+        raise ConfigError(f"--recipe {recipe}: {error.strerror}") from error
+
+
+def _name(data: str | Path, recipe: Recipe) -> str:
+    return f"{Path(data).absolute().stem}-{recipe.name}"

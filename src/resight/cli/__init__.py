@@ -1,0 +1,78 @@
+"""The command line: one small file per command, no mathematics.
+
+Commands import the engine when they run, so that `resight --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from resight.cli import data, demo, evaluate, methods, report, resume, train
+from resight.errors import ResightError
+
+app = typer.Typer(
+    name="resight",
+    help="Unsupervised re-identification: train, evaluate and search without a single label.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (demo.demo, train.train, resume.resume, evaluate.evaluate, report.report):
+    app.command()(command)
+app.add_typer(methods.app, name="methods")
+app.add_typer(data.app, name="data")
+
+USER_ERROR = 2
+INTERRUPTED = 130
+TERMINATED = 143
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def main() -> None:
+    """Run the command; mistakes that the user can mend end in one sentence and exit code 2."""
+    _log_to_terminal()
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    try:
+        app(standalone_mode=True)
+    except ResightError as error:
+        _say(f"resight: {error}")
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        _say("interrupted: finished epochs are kept, `resight resume RUN` continues")
+        sys.exit(INTERRUPTED)
+    except _Terminated:
+        _say("terminated: finished epochs are kept, `resight resume RUN` continues")
+        sys.exit(TERMINATED)
+
+
+def _on_sigterm(number: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+def _log_to_terminal() -> None:
+    console = Console(stderr=True)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, show_level=False, markup=False)
+        handler.setFormatter(logging.Formatter("%(message)s", datefmt="%H:%M:%S"))
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logger = logging.getLogger("resight")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)

@@ -1,0 +1,29 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path,
+    typer.Argument(help="A folder of images, the Market-1501 layout, or a CSV/Parquet table."),
+]
+Run = Annotated[Path, typer.Argument(help="A folder that `resight train` or `demo` wrote.")]
+Layout = Annotated[
+    str,
+    typer.Option(help="How to read the data: auto, images, identities, cameras, market1501, table."),
+]
+CameraPattern = Annotated[
+    str | None,
+    typer.Option(
+        help="Regular expression searched in each file's path, with the named group "
+        "[bold]camera[/bold] (and, if you like, identity and time): '_c(?P<camera>[0-9]+)'.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="All randomness comes from this number.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option(help="auto, float32 or bf16.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an error.")]

@@ -1,0 +1,89 @@
+"""Silhouettes (Rousseeuw 1987), on a graph and on features."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse
+
+from resight.records import FloatArray, Graph, IntArray
+
+BLOCK_ENTRIES = 1 << 22
+SMALL = np.float32(1e-6)
+
+
+def silhouette(graph: Graph, labels: IntArray) -> FloatArray:
+    """How much nearer each sample is to its own cluster than to the nearest other one.
+
+    s = (b - a) / max(a, b), with a the mean distance to the other members of the own cluster and b
+    the smallest mean distance to another cluster; 0 in a cluster of one, and where a = b = 0.
+
+    labels: (N,) int64, -1 for outliers. Returns (N,) float32 in [-1, 1]; NaN for outliers, and for
+    all when there are fewer than two clusters. Exact, in one pass over the rows of the graph.
+    """
+    own, other = graph.mean_distances(labels)
+    larger = np.fmax(own, other)
+    with np.errstate(invalid="ignore"):
+        values = np.where(larger > 0, (other - own) / larger, np.float32(0))
+    values[np.isnan(own)] = 0
+    values[np.isnan(other)] = np.nan
+    return values.astype(np.float32)
+
+
+def feature_silhouette(
+    features: FloatArray, labels: IntArray, *, cameras: IntArray | None = None
+) -> FloatArray:
+    """The simplified silhouette (Hruschka et al. 2006): distances to centroids, not to members.
+
+    s = (b - a) / max(a, b), a = 1 - cosine to the centroid of the own cluster's other members,
+    b = 1 - the largest cosine to the centroid of another cluster; 0 in a cluster of one. With
+    cameras, the own centroid is that of the members from other cameras, and s = 0 when there are
+    none: then only clusters that span cameras count, not those that split an individual by view.
+
+    features: (N, D) float32, L2-normalised. labels: (N,) int64 without gaps, -1 for outliers.
+    cameras: (N,) int64, or None. Returns (N,) float32 in [-1, 1]; NaN for outliers, and for all
+    when there are fewer than two clusters. O(N C D) work, in blocks.
+    """
+    values = np.full(len(labels), np.nan, np.float32)
+    rows = np.flatnonzero(labels >= 0)
+    if labels.max(initial=-1) >= 1:
+        cams = None if cameras is None else cameras[rows]
+        values[rows] = _feature_silhouette(features[rows], labels[rows], cams)
+    return values
+
+
+def _feature_silhouette(
+    features: FloatArray, labels: IntArray, cameras: IntArray | None
+) -> FloatArray:
+    """Without outliers; a sample is compared with its cluster less the group that it is in."""
+    groups = np.arange(len(labels))
+    if cameras is not None:
+        pairs = labels * (cameras.max() + 1) + cameras
+        groups = np.unique(pairs, return_inverse=True)[1]
+    sums, parts = _sums(features, labels), _sums(features, groups)  # (C, D), (G, D)
+    alone = np.bincount(labels)[labels] == np.bincount(groups)[groups]
+    centroids = sums / _lengths(sums)
+    values = np.empty(len(labels), np.float32)
+    step = max(1, BLOCK_ENTRIES // len(sums))
+    for start in range(0, len(labels), step):
+        block = slice(start, start + step)
+        own, members = labels[block], features[block]
+        others = sums[own] - parts[groups[block]]
+        a = 1 - np.einsum("bd,bd->b", members, others / _lengths(others))
+        cosines = members @ centroids.T  # (B, C)
+        cosines[np.arange(len(own)), own] = -np.inf
+        b = 1 - cosines.max(axis=1)
+        larger = np.maximum(np.maximum(a, b), SMALL)
+        values[block] = np.where(alone[block], 0, np.clip((b - a) / larger, -1, 1))
+    return values
+
+
+def _sums(features: FloatArray, groups: IntArray) -> FloatArray:
+    """(G, D) sum of the features of each group."""
+    n = len(groups)
+    member = scipy.sparse.csr_array((np.ones(n, np.float32), (groups, np.arange(n))))
+    return np.asarray(member @ features)
+
+
+def _lengths(vectors: FloatArray) -> FloatArray:
+    lengths: FloatArray = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.maximum(lengths, SMALL)

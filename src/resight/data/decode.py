@@ -1,0 +1,209 @@
+"""Image files to small RGB images; run as a script, it decodes chunks for another process.
+
+Only the standard library and Pillow are imported, so that a process starts at once.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import stat
+import sys
+import warnings
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import NamedTuple
+
+from PIL import ExifTags, Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+MAX_PIXELS = 100_000_000
+MAX_REDUCED_PIXELS = 500_000_000
+MAX_BYTES = 1 << 30
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FIRST_SIDEWAYS = 5
+_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+
+
+class Row(NamedTuple):
+    """What decoding told of one file: `reason` is empty when it went well.
+
+    digest: hexadecimal blake2b of the file's bytes. height, width: of the original, upright.
+    """
+
+    reason: str = ""
+    digest: str = ""
+    height: int = 0
+    width: int = 0
+
+
+def decode_chunk(files: Sequence[str], *, size: tuple[int, int], to: io.FileIO) -> list[Row]:
+    """Decode `files` and write the readable ones to an unbuffered file, one after the other.
+
+    Each takes H * W * 3 bytes, from the file's position on. A broken file only says why in its
+    row; raises OSError when `to` cannot be written.
+    """
+    rows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for file in files:
+            row, pixels = _decode_file(file, size)
+            write_all(to, pixels)
+            rows.append(row)
+    return rows
+
+
+def decode(data: bytes, *, size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]]:
+    """Decode a JPEG, PNG, BMP or WebP file to RGB at `size` = (H, W), upright, bicubic.
+
+    Returns the image and the original (height, width), turned as the EXIF orientation says.
+    Large JPEGs are decoded at a reduced scale, at least twice `size` where they have it; 16-bit
+    grey keeps its high byte, transparent pixels are laid on white, and of an animation the first
+    frame is taken.
+
+    Raises ValueError for other formats and for images of more than `MAX_PIXELS` pixels
+    (`MAX_REDUCED_PIXELS` for a baseline JPEG); whatever Pillow raises for broken ones.
+    """
+    image = _open(data)
+    turn = _orientation(image)
+    sideways = turn >= _FIRST_SIDEWAYS
+    original = image.size if sideways else (image.height, image.width)
+    target = size if sideways else (size[1], size[0])
+    _reduce(image, target)
+    small = _eight_bit(image).resize(target, Image.Resampling.BICUBIC)
+    if turn in _TURNS:
+        small = small.transpose(_TURNS[turn])
+    return _on_white(small), original
+
+
+def count_readable(rows: Sequence[Row]) -> int:
+    """How many of the files could be decoded."""
+    return sum(not row.reason for row in rows)
+
+
+def write_all(file: io.FileIO, data: bytes) -> None:
+    """Write all of `data` to an unbuffered file, however many calls that takes."""
+    written = file.write(data)
+    while written < len(data):
+        written += file.write(memoryview(data)[written:])
+
+
+def serve() -> None:
+    """Decode chunks for another process, until it closes stdin or ends.
+
+    Arguments: the file to write to, height, width. A line of stdin is a JSON list of a byte
+    position and the files to decode. The answer is a line of JSON on stdout: the rows, or an
+    error number when the pixels cannot be written.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    size = (int(sys.argv[2]), int(sys.argv[3]))
+    with open(sys.argv[1], "r+b", buffering=0) as images:
+        for line in sys.stdin:
+            at, *files = json.loads(line)
+            try:
+                images.seek(at)
+                answer: object = decode_chunk(files, size=size, to=images)
+            except OSError as error:
+                answer = error.errno
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+
+
+def _decode_file(file: str, size: tuple[int, int]) -> tuple[Row, bytes]:
+    try:
+        data = _read(file)
+        image, original = decode(data, size=size)
+    except OSError as error:
+        return Row(error.strerror or str(error)), b""
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
+        return Row(str(error) or type(error).__name__), b""
+    return Row("", blake2b(data, digest_size=16).hexdigest(), *original), image.tobytes()
+
+
+def _read(file: str) -> bytes:
+    status = os.stat(file)
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"the file has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb", buffering=0) as opened:
+        return opened.read()
+
+
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """The reader of the format that the first bytes tell, so that no other is ever tried."""
+    stream = io.BytesIO(data)
+    if data.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile(stream)
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile(stream)
+    if data.startswith(b"BM"):
+        return BmpImageFile(stream)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImageFile(stream)
+    if not data:
+        raise ValueError("the file is empty")
+    raise ValueError("not a JPEG, PNG, BMP or WebP image")
+
+
+def _orientation(image: ImageFile.ImageFile) -> int:
+    """The EXIF orientation, 1 to 8; 1 where it is missing or unreadable."""
+    if not any(name in image.info for name in _ORIENTED_BY):
+        return 1
+    try:
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a broken note about the image does not break the image
+        return 1
+    return turn if turn in _TURNS else 1
+
+
+def _reduce(image: ImageFile.ImageFile, target: tuple[int, int]) -> None:
+    """Set a JPEG to decode at a reduced scale; refuse what would take too much memory."""
+    width, height = image.size
+    reducible = isinstance(image, JpegImageFile) and not image.info.get("progressive")
+    limit = MAX_REDUCED_PIXELS if reducible else MAX_PIXELS
+    if width * height > limit:
+        raise ValueError(f"{width} x {height} pixels, more than {limit:,}")
+    image.draft(None, (2 * target[0], 2 * target[1]))
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The image in one of the modes L, RGB and RGBA."""
+    if image.mode.startswith("I"):
+        return image.point(lambda value: value / 256).convert("L")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,223 @@
+"""Twelve kinds of camera: where they hang, what light they stand in, how they see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RGB = tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optics:
+    """One kind of camera at strength 1 of every nuisance."""
+
+    pitch: float  # degrees down
+    heading: float  # degrees: the direction that people mostly face
+    white: RGB  # white balance
+    gamma: float  # added to 1
+    saturation: float  # added to 1
+    black: float  # lift of black
+    exposure: float  # stops
+    sun: float
+    sky: float
+    sky_colour: RGB
+    lines: int  # rows that the camera resolves over a person's box
+    quality: int  # JPEG
+    noise: float  # standard deviation of a mid grey, of 1
+    blur: float  # pixels of the camera
+
+
+OPTICS = (
+    Optics(
+        pitch=8,
+        heading=0,
+        white=(1.12, 1, 0.82),
+        gamma=-0.12,
+        saturation=0.25,
+        black=0,
+        exposure=0.25,
+        sun=1.5,
+        sky=0.45,
+        sky_colour=(1, 1, 1.08),
+        lines=170,
+        quality=75,
+        noise=0.008,
+        blur=0.3,
+    ),
+    Optics(
+        pitch=20,
+        heading=180,
+        white=(0.86, 1, 1.16),
+        gamma=0.18,
+        saturation=-0.4,
+        black=0.05,
+        exposure=-0.15,
+        sun=0.5,
+        sky=0.75,
+        sky_colour=(0.95, 1, 1.1),
+        lines=110,
+        quality=45,
+        noise=0.02,
+        blur=0.6,
+    ),
+    Optics(
+        pitch=12,
+        heading=90,
+        white=(1, 1, 1),
+        gamma=0,
+        saturation=0.05,
+        black=0,
+        exposure=0,
+        sun=1.1,
+        sky=0.55,
+        sky_colour=(1.05, 1, 0.95),
+        lines=220,
+        quality=85,
+        noise=0.006,
+        blur=0.2,
+    ),
+    Optics(
+        pitch=28,
+        heading=45,
+        white=(1.06, 0.97, 1.08),
+        gamma=0.3,
+        saturation=-0.2,
+        black=0.08,
+        exposure=0.3,
+        sun=0.15,
+        sky=0.85,
+        sky_colour=(1, 1, 0.93),
+        lines=96,
+        quality=35,
+        noise=0.03,
+        blur=0.8,
+    ),
+    Optics(
+        pitch=5,
+        heading=225,
+        white=(0.95, 1.06, 0.9),
+        gamma=-0.2,
+        saturation=0.35,
+        black=0.01,
+        exposure=-0.55,
+        sun=1.3,
+        sky=0.3,
+        sky_colour=(0.95, 1.02, 1),
+        lines=84,
+        quality=55,
+        noise=0.025,
+        blur=0.5,
+    ),
+    Optics(
+        pitch=16,
+        heading=300,
+        white=(0.9, 0.98, 1.05),
+        gamma=0.1,
+        saturation=-0.55,
+        black=0.03,
+        exposure=0.1,
+        sun=0.7,
+        sky=0.65,
+        sky_colour=(1, 1, 1.05),
+        lines=140,
+        quality=60,
+        noise=0.012,
+        blur=0.4,
+    ),
+    Optics(
+        pitch=10,
+        heading=20,
+        white=(1.08, 1.02, 0.9),
+        gamma=0.05,
+        saturation=0.15,
+        black=0.02,
+        exposure=-0.3,
+        sun=1.0,
+        sky=0.5,
+        sky_colour=(1.04, 1, 0.94),
+        lines=190,
+        quality=70,
+        noise=0.01,
+        blur=0.3,
+    ),
+    Optics(
+        pitch=24,
+        heading=200,
+        white=(0.94, 1.04, 1.06),
+        gamma=0.22,
+        saturation=-0.3,
+        black=0.06,
+        exposure=0.2,
+        sun=0.3,
+        sky=0.8,
+        sky_colour=(0.97, 1, 1.08),
+        lines=102,
+        quality=40,
+        noise=0.024,
+        blur=0.7,
+    ),
+    Optics(
+        pitch=6,
+        heading=110,
+        white=(1.03, 0.96, 1.02),
+        gamma=-0.15,
+        saturation=0.3,
+        black=0,
+        exposure=0.35,
+        sun=1.4,
+        sky=0.4,
+        sky_colour=(1, 1, 1.06),
+        lines=155,
+        quality=80,
+        noise=0.008,
+        blur=0.25,
+    ),
+    Optics(
+        pitch=18,
+        heading=250,
+        white=(1.1, 0.99, 0.86),
+        gamma=0.12,
+        saturation=-0.15,
+        black=0.04,
+        exposure=-0.4,
+        sun=0.6,
+        sky=0.5,
+        sky_colour=(1.03, 1, 0.96),
+        lines=120,
+        quality=50,
+        noise=0.018,
+        blur=0.5,
+    ),
+    Optics(
+        pitch=30,
+        heading=70,
+        white=(0.92, 1.01, 1.12),
+        gamma=0.25,
+        saturation=-0.45,
+        black=0.03,
+        exposure=0.05,
+        sun=0.2,
+        sky=0.75,
+        sky_colour=(0.96, 1, 1.06),
+        lines=90,
+        quality=45,
+        noise=0.028,
+        blur=0.6,
+    ),
+    Optics(
+        pitch=14,
+        heading=320,
+        white=(0.98, 1.05, 0.95),
+        gamma=-0.05,
+        saturation=0.1,
+        black=0.01,
+        exposure=-0.2,
+        sun=1.2,
+        sky=0.6,
+        sky_colour=(1, 1.01, 0.98),
+        lines=130,
+        quality=65,
+        noise=0.014,
+        blur=0.4,
+    ),
+)

@@ -1,0 +1,24 @@
+"""The errors that a user can mend, each one clear sentence: what is wrong, where, what to do."""
+
+
+class ResightError(Exception):
+    """A mistake in the input or the surroundings, told so that the reader can mend it.
+
+    The command line prints the message alone and exits with code 2.
+    """
+
+
+class DataError(ResightError):
+    """Crops, tables or image files that cannot be used."""
+
+
+class ConfigError(ResightError):
+    """Settings that contradict each other, do not exist, or lack what they need."""
+
+
+class RunError(ResightError):
+    """A run folder that is missing, in use, incomplete or of another version."""
+
+
+class NothingToLearnError(ResightError):
+    """Clustering found no structure that training could use, at any eps."""

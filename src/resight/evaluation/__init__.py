@@ -1,0 +1,27 @@
+"""Evaluation: how well features find the same individual again, with and without labels."""
+
+from resight.evaluation.baselines import colour_histogram
+from resight.evaluation.evaluate import automatic_protocol, evaluate
+from resight.evaluation.lists import Hit, RankedList, ranked_lists
+from resight.evaluation.protocols import PROTOCOLS
+from resight.evaluation.ranking import Ranking, rank, rank_blocks
+from resight.evaluation.record import Evaluation, Trial
+from resight.evaluation.similarity import cosine
+from resight.evaluation.truth import Truth
+
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "Hit",
+    "RankedList",
+    "Ranking",
+    "Trial",
+    "Truth",
+    "automatic_protocol",
+    "colour_histogram",
+    "cosine",
+    "evaluate",
+    "rank",
+    "rank_blocks",
+    "ranked_lists",
+]

@@ -1,0 +1,91 @@
+"""Who is who among queries and gallery, and which answers do not count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from resight.records import JUNK, BoolArray, IntArray
+
+DISTRACTOR = 0
+NO_ROW = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Identities and cameras of Q queries and G gallery crops: decides right, wrong and removed.
+
+    query_ids, gallery_ids: (Q,), (G,) integers. Queries of identity -1 or 0 are never searched for.
+        Gallery crops of identity -1 are removed; those of identity 0 are wrong for every query.
+    query_cameras, gallery_cameras: (Q,), (G,) integers, both or neither. With them, crops of the
+        query's own identity in the query's own camera are removed.
+    query_rows: (Q,) each query's own row in the gallery, -1 where it has none; that row is removed.
+
+    Raises ValueError for arrays that do not fit together.
+    """
+
+    query_ids: IntArray
+    gallery_ids: IntArray
+    query_cameras: IntArray | None = None
+    gallery_cameras: IntArray | None = None
+    query_rows: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("query_ids", "query_cameras", "query_rows"):
+            _check_integers(name, getattr(self, name), len(self.query_ids))
+        for name in ("gallery_ids", "gallery_cameras"):
+            _check_integers(name, getattr(self, name), len(self.gallery_ids))
+        if (self.query_cameras is None) != (self.gallery_cameras is None):
+            raise ValueError("cameras are given for one side only; give both sides' or neither's")
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        rows = self.query_rows
+        if rows is None:
+            return
+        n = len(self.gallery_ids)
+        if len(rows) and not (rows.min() >= NO_ROW and rows.max() < n):
+            raise ValueError(
+                f"query_rows spans {rows.min()} … {rows.max()}, expected -1 … {n - 1} "
+                f"for a gallery of {n}"
+            )
+        inside = (rows != NO_ROW) & self.searched
+        if not np.array_equal(self.gallery_ids[rows[inside]], self.query_ids[inside]):
+            raise ValueError("query_rows points at gallery rows of another identity than the query")
+
+    @property
+    def searched(self) -> BoolArray:
+        """(Q,) which queries show a labelled individual."""
+        searched: BoolArray = self.query_ids > DISTRACTOR
+        return searched
+
+    @property
+    def candidates(self) -> IntArray:
+        """Query rows that are searched for and whose identity occurs in the gallery at all."""
+        known = np.isin(self.query_ids, self.gallery_ids)
+        return np.flatnonzero(self.searched & known)
+
+    def right(self, query: int) -> BoolArray:
+        """(G,) which gallery crops show the individual of this query, removed ones included."""
+        right: BoolArray = self.gallery_ids == self.query_ids[query]
+        return right
+
+    def removed(self, query: int) -> BoolArray:
+        """(G,) which gallery crops are neither right nor wrong for this query."""
+        removed: BoolArray = self.gallery_ids == JUNK
+        if self.query_cameras is not None and self.gallery_cameras is not None:
+            same_camera = self.gallery_cameras == self.query_cameras[query]
+            removed |= same_camera & self.right(query)
+        if self.query_rows is not None and self.query_rows[query] != NO_ROW:
+            removed[self.query_rows[query]] = True
+        return removed
+
+
+def _check_integers(name: str, array: IntArray | None, n: int) -> None:
+    if array is None:
+        return
+    if array.shape != (n,):
+        raise ValueError(f"{name} has shape {array.shape}, expected ({n},)")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{name} has dtype {array.dtype}, expected integers")

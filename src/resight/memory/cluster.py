@@ -1,0 +1,72 @@
+"""The cluster memory: one vector per cluster and view (Cluster Contrast, section 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from resight.memory.start import mean_of_members, random_member
+from resight.memory.update import POLICIES
+from resight.records import Batch
+
+_STARTS = {"mean": mean_of_members, "random": random_member}
+
+
+@dataclass(frozen=True)
+class ClusterMemory:
+    """How cluster vectors start and are updated.
+
+    init: "mean" of the members (released code) or a "random" member (Eq. 1). update: a policy of
+    resight.memory.update. momentum: weight of the old vector, 0 … 1.
+    """
+
+    init: Literal["mean", "random"] = "mean"
+    update: Literal["vanilla", "average", "random", "easy", "hard"] = "vanilla"
+    momentum: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum={self.momentum} should be between 0 and 1")
+
+    def start(
+        self, features: Mapping[str, Tensor], labels: Tensor, *, generator: torch.Generator
+    ) -> ClusterVectors:
+        """The memory of one epoch from features {view: (N, D)} and pseudo-labels (N,)."""
+        first = _STARTS[self.init]
+        vectors = {
+            view: first(rows, labels, generator=generator) for view, rows in features.items()
+        }
+        return ClusterVectors(self, vectors, generator)
+
+
+class ClusterVectors:
+    """The memory's state during one epoch."""
+
+    def __init__(
+        self, spec: ClusterMemory, vectors: dict[str, Tensor], generator: torch.Generator
+    ) -> None:
+        self._update = POLICIES[spec.update]
+        self._momentum = spec.momentum
+        self._vectors = vectors
+        self._generator = generator
+
+    def read(self) -> Mapping[str, Tensor]:
+        """{view: (C, D)} the vectors that the losses compare with."""
+        return self._vectors
+
+    @torch.no_grad()
+    def write(self, embeddings: Mapping[str, Tensor], batch: Batch) -> None:
+        """Move the clusters of the batch towards its embeddings {view: (B, D)}."""
+        for view, q in embeddings.items():
+            self._vectors[view] = self._update(
+                self._vectors[view],
+                q,
+                batch.labels,
+                momentum=self._momentum,
+                cameras=batch.cameras,
+                generator=self._generator,
+            )

@@ -1,0 +1,163 @@
+"""Update policies of a cluster memory (Cluster Contrast, Eq. 2 and Table 6), vectorised.
+
+Each policy moves the vector of every cluster that has members in the batch,
+c_k <- normalise(m c_k + (1 - m) q), where m (`momentum`) is the weight of the OLD vector and q
+what the policy makes of the members. All take memory (C, D), q (B, D) and labels (B,) int64 in
+0 … C-1, and return a new (C, D); other rows are unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class UpdatePolicy(Protocol):
+    """The signature that all policies share; `generator` (on the CPU) is used by `random`."""
+
+    def __call__(
+        self,
+        memory: Tensor,
+        q: Tensor,
+        labels: Tensor,
+        *,
+        momentum: float,
+        cameras: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Return the updated memory."""
+        ...
+
+
+def vanilla(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Every member in turn, in batch order, normalising after each (the released default).
+
+    Step j moves all clusters at once by their j-th member, so that the number of steps is the
+    size of the largest cluster in the batch, not of the batch.
+    """
+    del cameras, generator
+    clusters, group = labels.unique(return_inverse=True)
+    turn = _turn(group)
+    rows = memory[clusters]
+    for members in _by_turn(turn):
+        mine = group[members]
+        rows[mine] = _move(rows[mine], q[members], momentum)
+    return memory.index_copy(0, clusters, rows)
+
+
+def average(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The mean of the members."""
+    del cameras, generator
+    clusters, group, counts = labels.unique(return_inverse=True, return_counts=True)
+    sums = q.new_zeros(len(clusters), q.shape[1]).index_add_(0, group, q)
+    moved = _move(memory[clusters], sums / counts[:, None], momentum)
+    return memory.index_copy(0, clusters, moved)
+
+
+def random(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """One member, uniformly."""
+    del cameras
+    key = torch.rand(len(q), generator=generator).to(q.device)
+    return _move_to_first(memory, q, labels, key, momentum)
+
+
+def easy(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The member most similar to the cluster's vector; the first in the batch on ties."""
+    del cameras, generator
+    return _move_to_first(memory, q, labels, -_own_similarity(memory, q, labels), momentum)
+
+
+def hard(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The member least similar to the cluster's vector (Eq. 2); the first in the batch on ties."""
+    del cameras, generator
+    return _move_to_first(memory, q, labels, _own_similarity(memory, q, labels), momentum)
+
+
+POLICIES: dict[str, UpdatePolicy] = {
+    "vanilla": vanilla,
+    "average": average,
+    "random": random,
+    "easy": easy,
+    "hard": hard,
+}
+
+
+def _move(rows: Tensor, q: Tensor, momentum: float) -> Tensor:
+    return F.normalize(torch.lerp(q, rows, momentum))
+
+
+def _own_similarity(memory: Tensor, q: Tensor, labels: Tensor) -> Tensor:
+    return torch.einsum("bd,bd->b", q, memory[labels])
+
+
+def _move_to_first(
+    memory: Tensor, q: Tensor, labels: Tensor, key: Tensor, momentum: float
+) -> Tensor:
+    """Each cluster moves to its member with the smallest key, the earliest one on ties."""
+    by_key = torch.argsort(key, stable=True)
+    order = by_key[torch.argsort(labels[by_key], stable=True)]
+    sorted_labels = labels[order]
+    is_first = torch.ones_like(sorted_labels, dtype=torch.bool)
+    is_first[1:] = sorted_labels[1:] != sorted_labels[:-1]
+    chosen = order[is_first]
+    clusters = labels[chosen]
+    return memory.index_copy(0, clusters, _move(memory[clusters], q[chosen], momentum))
+
+
+def _turn(group: Tensor) -> Tensor:
+    """(B,) how many earlier batch entries belong to the same group."""
+    order = torch.argsort(group, stable=True)
+    counts = torch.bincount(group)
+    starts = torch.cumsum(counts, 0) - counts
+    turn = torch.empty_like(group)
+    turn[order] = torch.arange(len(group), device=group.device) - starts[group[order]]
+    return turn
+
+
+def _by_turn(turn: Tensor) -> tuple[Tensor, ...]:
+    """The batch entries of each turn, in one split (one device synchronisation for all)."""
+    order = torch.argsort(turn, stable=True)
+    return order.split(torch.bincount(turn).tolist())

@@ -1,0 +1,212 @@
+"""The values that the parts of resight hand to each other: frozen, and they validate themselves.
+
+Folders of the same level do not import one another; they meet here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import scipy.sparse
+    import torch
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+OUTLIER = -1
+JUNK = -1
+SPLITS = ("train", "query", "gallery")
+GLOBAL = "global"
+
+
+def _check_rows(name: str, array: npt.NDArray[np.generic] | None, n: int) -> None:
+    if array is not None and array.shape != (n,):
+        raise ValueError(f"{name} has shape {array.shape}, expected ({n},)")
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """N image files, each showing one individual, with what is known about them.
+
+    paths: file names relative to `root` (POSIX separators), in a fixed, sorted order.
+    splits: (N,) each of "train", "query", "gallery".
+    cameras: (N,) int64 index into `camera_names`, or None when nothing is known of cameras.
+    identities: (N,) int64, or None without labels. -1 is junk or unlabelled: neither right nor
+        wrong; 0 is a distractor (wrong for every query); others index `identity_names` - 1.
+    times: (N,) float64 seconds, NaN where unknown, or None.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    splits: npt.NDArray[np.str_]
+    cameras: IntArray | None = None
+    identities: IntArray | None = None
+    times: npt.NDArray[np.float64] | None = None
+    camera_names: tuple[str, ...] = ()
+    identity_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("splits", "cameras", "identities", "times"):
+            _check_rows(name, getattr(self, name), len(self.paths))
+        unknown = set(np.unique(self.splits)) - set(SPLITS)
+        if unknown:
+            raise ValueError(f"splits holds {sorted(unknown)}, expected only {SPLITS}")
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def file(self, index: int) -> Path:
+        """The full path of crop `index`."""
+        return self.root / self.paths[index]
+
+    def select(self, rows: IntArray | BoolArray) -> Crops:
+        """The crops of these rows, in the order given: a mask (N,) or indices (M,)."""
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+
+        def take(array: npt.NDArray[np.generic] | None) -> npt.NDArray[np.generic] | None:
+            return None if array is None else array[rows]
+
+        return replace(
+            self,
+            paths=tuple(self.paths[i] for i in rows),
+            splits=self.splits[rows],
+            cameras=take(self.cameras),
+            identities=take(self.identities),
+            times=take(self.times),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """L2-normalised embeddings of N crops, one (N, D) float32 array per view.
+
+    Most encoders have the single view "global"; part-based ones add theirs. `crops`, when given,
+    tells what is known of the rows: cameras for the graph, identities for reporting alone.
+    """
+
+    views: Mapping[str, FloatArray]
+    crops: Crops | None = None
+
+    def __post_init__(self) -> None:
+        if GLOBAL not in self.views:
+            raise ValueError(f"views has {sorted(self.views)}, expected {GLOBAL!r} among them")
+        shapes = {name: view.shape for name, view in self.views.items()}
+        if any(len(s) != 2 or s[0] != len(self) for s in shapes.values()):
+            raise ValueError(f"views have shapes {shapes}, expected (N, D) with one N")
+        if self.crops is not None and len(self.crops) != len(self):
+            raise ValueError(f"{len(self.crops)} crops for {len(self)} rows of features")
+
+    def __len__(self) -> int:
+        return len(self.views[GLOBAL])
+
+    @property
+    def vectors(self) -> FloatArray:
+        """(N, D) of the global view."""
+        return self.views[GLOBAL]
+
+    def select(self, rows: IntArray | BoolArray) -> Features:
+        """The features of these rows: a mask (N,) or indices (M,)."""
+        crops = None if self.crops is None else self.crops.select(rows)
+        return Features({name: view[rows] for name, view in self.views.items()}, crops)
+
+
+class Graph(Protocol):
+    """Distances in [0, 1] between N crops, symmetric, zero on the diagonal, never a dense table.
+
+    Pairs that share no support are at distance 1.
+    """
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def near(self, cut: float) -> scipy.sparse.csr_array:
+        """All pairs with distance <= `cut` (< 1): (N, N) float32, sorted rows, symmetric.
+
+        The zeros of the diagonal are stored.
+        """
+        ...
+
+    def mean_distances(self, labels: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Two (N,): mean distance to the own cluster's other members, and to the nearest other.
+
+        Outliers (-1) take no part and get NaN; so do values that do not exist (a cluster of one,
+        only one cluster).
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """What a clusterer found: labels 0 … C-1 without gaps, -1 for outliers.
+
+    labels: (N,) int64. core: (N,) bool, True for core samples, or None.
+    confidence: (N,) float32 per sample, or None when all count alike.
+    """
+
+    labels: IntArray
+    core: BoolArray | None = None
+    confidence: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        _check_rows("core", self.core, n)
+        _check_rows("confidence", self.confidence, n)
+        found = np.unique(self.labels[self.labels >= 0])
+        if n and (self.labels.min() < OUTLIER or not np.array_equal(found, np.arange(len(found)))):
+            raise ValueError("labels must be -1 or 0 … C-1 without gaps")
+
+    @property
+    def n_clusters(self) -> int:
+        """C."""
+        return int(self.labels.max(initial=-1)) + 1
+
+    @property
+    def n_outliers(self) -> int:
+        """How many samples belong to no cluster."""
+        return int(np.count_nonzero(self.labels == OUTLIER))
+
+    @property
+    def sizes(self) -> IntArray:
+        """(C,) number of members of each cluster."""
+        return np.bincount(self.labels[self.labels >= 0], minlength=self.n_clusters)
+
+    def without_small(self, min_size: int) -> PseudoLabels:
+        """Clusters of fewer than `min_size` members become outliers; the rest are renumbered."""
+        keep = self.sizes >= min_size
+        number = np.append(np.where(keep, np.cumsum(keep) - 1, OUTLIER), OUTLIER)
+        return replace(self, labels=number[self.labels])
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """B crops of one training step, on the training device.
+
+    indices: (B,) int64 rows of the image store. images: (B, 3, H, W) float, normalised.
+    labels: (B,) int64 pseudo-labels. cameras: (B,) int64, or None.
+    """
+
+    indices: torch.Tensor
+    images: torch.Tensor
+    labels: torch.Tensor
+    cameras: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What a loss, a target or a weight may look at: one batch, encoded.
+
+    embeddings: {view: (B, D)} L2-normalised. prototypes: {view: (C, D)} the memory's vectors.
+    """
+
+    batch: Batch
+    embeddings: Mapping[str, torch.Tensor]
+    prototypes: Mapping[str, torch.Tensor] = field(default_factory=dict)

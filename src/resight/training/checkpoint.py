@@ -1,0 +1,62 @@
+"""Training state on disk: everything that the next epoch depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resight.errors import RunError
+from resight.files import write_atomically
+from resight.models import Encoder
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """How far a run is: finished epochs, their log records, the latest labels."""
+
+    epochs_done: int
+    log: tuple[dict[str, Any], ...]
+
+
+def save_checkpoint(
+    path: Path, encoder: Encoder, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Replace the checkpoint in one step: a crash leaves the old one or the new one."""
+    state = {
+        "format": FORMAT,
+        "encoder": encoder.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "epochs_done": progress.epochs_done,
+        "log": list(progress.log),
+    }
+    write_atomically(path, lambda draft: torch.save(state, draft))
+
+
+def load_checkpoint(
+    path: Path, encoder: Encoder, optimizer: torch.optim.Optimizer
+) -> Progress | None:
+    """Restore encoder and optimiser in place; None when no epoch was finished yet.
+
+    Raises RunError when the file is damaged or of a newer format.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["format"] > FORMAT:
+            raise RunError(
+                f"{path} has format {state['format']}, this resight reads up to {FORMAT}: "
+                "update resight"
+            )
+        encoder.load_state_dict(state["encoder"])
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(int(state["epochs_done"]), tuple(state["log"]))
+    except RunError:
+        raise
+    except Exception as error:  # torch.load's own errors share no base class
+        raise RunError(f"{path} cannot be read ({error}): the file is damaged") from error

@@ -1,0 +1,161 @@
+"""The folder of a run: the only place where training writes, and what `resume` continues from.
+
+recipe.yaml  the resolved recipe        run.json        data, seed, device, version
+log.jsonl    one line per epoch         labels/         pseudo-labels per epoch (Parquet)
+checkpoint.pt  training state           model.*         the encoder
+evaluation.json, report.html            written at the end
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import resight
+from resight.errors import RunError
+from resight.files import write_atomically
+from resight.parts import near
+from resight.recipe import Recipe
+from resight.records import Crops, IntArray
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """All that a run was asked for besides its recipe; enough to continue it.
+
+    data: what `read_crops` was given, absolute. evaluate_every: epochs between evaluations, 0 for
+    none before the end. The rest is named as the options of `resight train`.
+    """
+
+    data: str
+    layout: str = "auto"
+    camera_pattern: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    strict: bool = False
+    evaluate_every: int = 5
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and files of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, settings: RunSettings) -> RunFolder:
+        """A new run at `path`, which may exist only as an empty folder.
+
+        Raises RunError when it holds something already, ResightError when it cannot be written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} exists already: continue it with `resight resume {path}`, "
+                "or choose another folder with --out"
+            )
+        folder = cls(path)
+        recipe.save(path / "recipe.yaml")
+        about = {"format": FORMAT, "resight": resight.__version__, **asdict(settings)}
+        folder.write_json("run.json", about)
+        return folder
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunFolder:
+        """An existing run. Raises RunError when `path` is none."""
+        folder = cls(Path(path))
+        if not (folder.path / "run.json").is_file():
+            raise RunError(f"{path} is not a run folder (it has no run.json): "
+                           "give a folder that `resight train` or `resight demo` wrote")
+        return folder
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the training state lies."""
+        return self.path / "checkpoint.pt"
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        file = self.path / "recipe.yaml"
+        try:
+            return Recipe.from_yaml(file.read_text(), source=str(file))
+        except FileNotFoundError as error:
+            raise RunError(f"{file} is missing") from error
+
+    def settings(self) -> RunSettings:
+        """What the run was asked for. Raises RunError when the file is damaged or newer."""
+        file = self.path / "run.json"
+        try:
+            plain = json.loads(file.read_text())
+        except ValueError as error:
+            raise RunError(f"{file} is not valid JSON: {error}") from error
+        if plain.pop("format", 0) > FORMAT:
+            raise RunError(f"{file} is of a newer resight than this one: update resight")
+        plain.pop("resight", None)
+        try:
+            return RunSettings(**plain)
+        except TypeError as error:
+            known = RunSettings.__dataclass_fields__
+            odd = next((key for key in plain if key not in known), "?")
+            raise RunError(f"{file}: unknown key {odd!r}; {near(odd, known)}") from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run, so that no other process trains into it; released even by kill -9."""
+        with open(self.path / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(f"{self.path} is being trained by another process") from error
+            yield
+
+    def write_log(self, records: tuple[dict[str, Any], ...]) -> None:
+        """Replace the log: one JSON line per epoch, exactly those of the checkpoint."""
+        text = "".join(json.dumps(record) + "\n" for record in records)
+        write_atomically(self.path / "log.jsonl", lambda draft: draft.write_text(text))
+
+    def read_log(self) -> tuple[dict[str, Any], ...]:
+        """The records of the finished epochs."""
+        file = self.path / "log.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return tuple(json.loads(line) for line in lines)
+
+    def write_labels(self, epoch: int, crops: Crops, labels: IntArray) -> None:
+        """Pseudo-labels of an epoch (counted from 0), one row per crop: path, label."""
+        table = pa.table({"path": list(crops.paths), "label": labels})
+        file = self.path / "labels" / f"epoch_{epoch + 1:03d}.parquet"
+        write_atomically(file, lambda draft: pq.write_table(table, draft))
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        """Write one of the run's JSON files."""
+        text = json.dumps(value, indent=2) + "\n"
+        write_atomically(self.path / name, lambda draft: draft.write_text(text))
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Read one of the run's JSON files; None when it is not there."""
+        file = self.path / name
+        if not file.exists():
+            return None
+        value: dict[str, Any] = json.loads(file.read_text())
+        return value
+
+
+def new_run_path(parent: Path, name: str) -> Path:
+    """The first free of parent/name, parent/name-2, …"""
+    for number in range(1, 10**6):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        if not path.exists():
+            return path
+    raise RunError(f"{parent} holds too many runs called {name!r}: choose a folder with --out")
+

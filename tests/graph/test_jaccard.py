@@ -1,0 +1,172 @@
+import numpy as np
+import pytest
+import torch
+from dense import affinities, clouds, full_table, jaccard, ranking
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resight.graph import JaccardGraph, jaccard_graph, neighbours
+
+
+def reference(features, graph_neighbours, **settings):
+    """Distances with the given order of neighbours, so that ties are broken alike."""
+    order = graph_neighbours.indices.astype(np.int64)
+    return jaccard(affinities(features, order, **settings))
+
+
+@pytest.mark.parametrize(
+    ("n", "k1", "k2"),
+    [
+        (1, 30, 6),
+        (2, 30, 6),
+        (7, 30, 6),
+        (60, 1, 1),
+        (60, 2, 1),
+        (60, 7, 3),
+        (83, 30, 6),
+        (60, 10, 20),
+        (301, 12, 6),
+    ],
+)
+@pytest.mark.parametrize("self_counts", [True, False])
+def test_equals_the_equations(n, k1, k2, self_counts):
+    features = clouds(np.random.default_rng(n), n, identities=max(1, n // 8))
+    graph = jaccard_graph(features, k1=k1, k2=k2, self_counts=self_counts)
+    order = ranking(features.astype(np.float64) @ features.T.astype(np.float64))
+    dense = jaccard(affinities(features, order, k1=k1, k2=k2, self_counts=self_counts))
+    np.testing.assert_allclose(full_table(graph), dense, atol=1e-5)
+
+
+@given(
+    n=st.integers(1, 30),
+    k1=st.integers(1, 12),
+    k2=st.integers(1, 5),
+    identities=st.integers(1, 6),
+    noise=st.sampled_from([0.0, 0.3, 1.0]),
+    seed=st.integers(0, 2**16),
+)
+@settings(max_examples=50, deadline=None)
+def test_equals_the_equations_also_with_duplicates(n, k1, k2, identities, noise, seed):
+    features = clouds(np.random.default_rng(seed), n, identities=identities, noise=noise, dim=4)
+    graph = jaccard_graph(features, k1=k1, k2=k2)
+    dense = reference(features, neighbours(features, max(k1, k2)), k1=k1, k2=k2)
+    table = full_table(graph)
+    np.testing.assert_allclose(table, dense, atol=1e-5)
+    np.testing.assert_array_equal(table, table.T)
+    np.testing.assert_array_equal(np.diag(table), 0)
+
+
+def test_affinities_are_sorted_and_sum_to_one():
+    graph = jaccard_graph(clouds(np.random.default_rng(2), 90, identities=7), k1=9, k2=4)
+    for rows in (graph.affinities, graph.transposed):
+        for start, stop in zip(rows.indptr[:-1], rows.indptr[1:], strict=True):
+            assert (np.diff(rows.indices[start:stop]) > 0).all()
+    sums = np.add.reduceat(graph.affinities.data, graph.affinities.indptr[:-1])
+    np.testing.assert_allclose(sums, 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.7])
+def test_near_keeps_what_is_within_the_cut(cut):
+    features = clouds(np.random.default_rng(4), 333, identities=30, noise=0.6)
+    features[11] = features[200]
+    graph = jaccard_graph(features, k1=12)
+    table, near = full_table(graph), graph.near(cut)
+    np.testing.assert_array_equal(near.toarray(), np.where(table <= cut, table, 0))
+    assert near.nnz == np.count_nonzero(table <= cut)
+    assert near.dtype == np.float32
+    assert near.has_sorted_indices
+    assert (near.diagonal() == 0).all()
+
+
+def test_a_cut_is_inclusive():
+    graph = jaccard_graph(clouds(np.random.default_rng(5), 40, identities=4), k1=6)
+    values = graph.near(0.9).data
+    cut = float(np.sort(values)[len(values) // 2 + 20])
+    assert (graph.near(cut).data == np.float32(cut)).any()
+
+
+def test_identical_samples_are_at_distance_zero():
+    features = np.repeat(np.eye(3, dtype=np.float32)[:1], 20, axis=0)
+    table = full_table(jaccard_graph(features, k1=30))
+    np.testing.assert_allclose(table, 0, atol=1e-6)
+
+
+def test_isolated_samples_share_nothing():
+    graph = jaccard_graph(np.eye(12, dtype=np.float32), k1=1, k2=1)
+    np.testing.assert_array_equal(graph.near(0.99).toarray(), np.zeros((12, 12)))
+    assert graph.near(0.99).nnz == 12
+
+
+def test_no_samples():
+    graph = jaccard_graph(np.empty((0, 4), np.float32))
+    assert len(graph) == 0
+    assert graph.near(0.5).shape == (0, 0)
+    assert [len(part) for part in graph.mean_distances(np.empty(0, np.int64))] == [0, 0]
+
+
+def test_threads_make_no_difference():
+    features = clouds(np.random.default_rng(6), 700, identities=60)
+    nearest = neighbours(features, 15)
+    labels = np.random.default_rng(0).integers(-1, 20, 700)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            graph = jaccard_graph(features, k1=15, nearest=nearest)
+            near = graph.near(0.8)
+            results.append((*graph.affinities, near.data, *graph.mean_distances(labels)))
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_known_neighbours_give_the_same_graph():
+    features = clouds(np.random.default_rng(7), 120, identities=9)
+    one = jaccard_graph(features, k1=8, k2=3)
+    other = jaccard_graph(torch.from_numpy(features), k1=8, k2=3, nearest=neighbours(features, 30))
+    np.testing.assert_allclose(full_table(one), full_table(other), atol=1e-6)
+
+
+def test_mean_distances_equal_dense_means():
+    rng = np.random.default_rng(8)
+    features = clouds(rng, 150, identities=12, noise=0.8)
+    graph = jaccard_graph(features, k1=10)
+    labels = rng.integers(-1, 11, 150)
+    labels[labels == 10] = -1
+    labels[17] = 10
+    own, other = graph.mean_distances(labels)
+    table = full_table(graph).astype(np.float64)
+    for i, label in enumerate(labels):
+        means = {
+            c: np.mean([table[i, j] for j in np.flatnonzero(labels == c) if j != i] or [np.nan])
+            for c in range(11)
+        }
+        expected = means.pop(label, np.nan), min(means.values()) if label >= 0 else np.nan
+        np.testing.assert_allclose((own[i], other[i]), expected, atol=1e-5)
+
+
+def test_mean_distances_that_do_not_exist_are_nan():
+    graph = jaccard_graph(clouds(np.random.default_rng(9), 6, identities=2), k1=3)
+    own, other = graph.mean_distances(np.array([0, 0, 0, -1, -1, -1]))
+    assert np.isnan(own).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(other).all()
+    own, other = graph.mean_distances(np.array([0, 0, 1, -1, -1, -1]))
+    assert np.isnan(own).tolist() == [False, False, True, True, True, True]
+    assert np.isnan(other).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(graph.mean_distances(np.full(6, -1))).all()
+
+
+def test_wrong_arguments_are_refused():
+    features = clouds(np.random.default_rng(1), 30, identities=3)
+    with pytest.raises(ValueError, match="k1 is 0"):
+        jaccard_graph(features, k1=0)
+    with pytest.raises(ValueError, match="4 neighbours of 30 samples, expected at least 8 of 30"):
+        jaccard_graph(features, k1=8, nearest=neighbours(features, 4))
+    graph: JaccardGraph = jaccard_graph(features, k1=8)
+    for cut in (-0.1, 1.0, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="expected 0 <= cut < 1"):
+            graph.near(cut)
+    with pytest.raises(ValueError, match=r"expected \(30,\)"):
+        graph.mean_distances(np.zeros(29, np.int64))

@@ -1,0 +1,61 @@
+"""Loss terms against loops written from the equations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from resight.losses import ClusterNCE, EqualWeights, HardTargets, cluster_nce
+from resight.records import Batch, Step
+
+
+def one_by_one(q, memory, targets, tau):
+    """Eq. 3, one query at a time."""
+    losses = []
+    for i in range(len(q)):
+        exps = [math.exp(float(q[i] @ memory[k]) / tau) for k in range(len(memory))]
+        shares = [e / sum(exps) for e in exps]
+        losses.append(-sum(float(targets[i, k]) * math.log(shares[k]) for k in range(len(memory))))
+    return losses
+
+
+def unit(rng, *shape):
+    return F.normalize(torch.from_numpy(rng.normal(size=shape)), dim=-1)
+
+
+@pytest.mark.parametrize(("b", "c"), [(1, 1), (1, 5), (7, 1), (9, 4)])
+@pytest.mark.parametrize("tau", [0.05, 1.0])
+def test_cluster_nce_equals_the_equation(b, c, tau):
+    rng = np.random.default_rng(b * 10 + c)
+    q, memory = unit(rng, b, 6), unit(rng, c, 6)
+    hard = torch.from_numpy(rng.integers(0, c, b))
+    soft = torch.from_numpy(rng.dirichlet(np.ones(c), size=b)).float()
+    for targets, rows in ((hard, F.one_hot(hard, c)), (soft, soft)):
+        got = cluster_nce(q, memory, targets, temperature=tau)
+        assert got.shape == (b,)
+        np.testing.assert_allclose(got, one_by_one(q, memory, rows, tau), rtol=2e-5, atol=1e-5)
+
+
+def test_the_term_reads_its_view():
+    rng = np.random.default_rng(0)
+    q, upper = unit(rng, 4, 6), unit(rng, 4, 6)
+    memory, upper_memory = unit(rng, 3, 6), unit(rng, 3, 6)
+    labels = torch.tensor([0, 1, 2, 0])
+    step = Step(
+        Batch(torch.arange(4), torch.zeros(4, 3, 8, 8), labels),
+        {"global": q, "upper": upper},
+        {"global": memory, "upper": upper_memory},
+    )
+    targets = HardTargets()(step)
+    got = ClusterNCE(0.1, view="upper")(step, targets)
+    torch.testing.assert_close(got, cluster_nce(upper, upper_memory, labels, temperature=0.1))
+    assert torch.equal(EqualWeights()(step), torch.ones(4))
+
+
+def test_temperature_must_be_positive():
+    with pytest.raises(ValueError, match=r"temperature=0 should be above 0"):
+        ClusterNCE(temperature=0)

@@ -1,0 +1,240 @@
+"""The page of a synthetic run: complete, self-contained, safe and tolerant."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resight.errors import RunError
+from resight.reporting import write_report
+
+SECTIONS = (
+    "headline",
+    "notices",
+    "progress",
+    "evaluation",
+    "ranked",
+    "cameras",
+    "clusters",
+    "settings",
+)
+
+
+class Page(html.parser.HTMLParser):
+    """Every start tag with its attributes; text; balance of tags."""
+
+    VOID = ("meta", "img", "br", "link", "hr", "input")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        assert not self._open, f"unclosed: {self._open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+    def of_class(self, *names: str) -> int:
+        return sum(set(names) <= set(attrs.get("class", "").split()) for _, attrs in self.tags)
+
+    def ids(self) -> list[str]:
+        return [attrs["id"] for tag, attrs in self.tags if tag == "section"]
+
+
+def page_of(run: Path) -> Page:
+    return Page(write_report(run).read_text(encoding="utf-8"))
+
+
+def edit(run: Path, name: str, **changes: object) -> None:
+    file = run / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+
+
+def test_all_sections_are_there_in_order(finished_run):
+    assert tuple(page_of(finished_run).ids()) == SECTIONS
+
+
+def test_the_page_needs_nothing_but_itself(finished_run):
+    text = write_report(finished_run).read_text(encoding="utf-8")
+    assert not re.search(r"https?://|//[a-z]+\.[a-z]|@import|url\(|<link|<script|<iframe", text)
+    for tag, attrs in Page(text).tags:
+        if tag == "img":
+            assert attrs["src"].startswith("data:image/jpeg;base64,")
+        else:
+            assert "src" not in attrs
+        assert attrs.get("href", "#").startswith("#")
+
+
+def test_it_adapts_to_dark_phones_and_paper(finished_run):
+    text = write_report(finished_run).read_text(encoding="utf-8")
+    for needed in ("prefers-color-scheme: dark", "@media print", "width=device-width"):
+        assert needed in text
+
+
+def test_right_and_wrong_answers_are_marked_as_many_as_there_are(finished_run):
+    page = page_of(finished_run)
+    lists = json.loads((finished_run / "evaluation.json").read_text())["ranked_lists"]
+    right = [match["right"] for ranked in lists for match in ranked["matches"]]
+    assert page.of_class("hit", "right") == sum(right) > 0
+    assert page.of_class("hit", "wrong") == len(right) - sum(right) > 0
+    marks = [a["href"] for t, a in page.tags if t == "use"]
+    assert marks.count("#right-mark") == sum(right) + 1
+    assert marks.count("#wrong-mark") == len(right) - sum(right) + 1
+    labels = [a.get("aria-label") for t, a in page.tags if t == "svg"]
+    assert labels.count("right") == sum(right)
+    assert page.of_class("query") == len(lists)
+
+
+def test_notices_tell_of_rescues_and_dropped_queries(finished_run):
+    text = page_of(finished_run).text
+    assert "Clustering failed in epoch 2 and was mended: one cluster holds 93%" in text
+    assert "12 queries without a match" in text
+
+
+def test_no_leftovers_and_the_same_page_twice(own_run):
+    first = write_report(own_run).read_bytes()
+    assert write_report(own_run).read_bytes() == first
+    assert not list(own_run.glob(".*"))
+
+
+@pytest.mark.parametrize("missing", ["log.jsonl", "labels", "evaluation.json"])
+def test_other_files_may_be_missing(own_run, missing):
+    target = own_run / missing
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+    assert {"progress", "evaluation", "clusters", "settings"} <= set(page_of(own_run).ids())
+
+
+def test_a_run_that_has_only_begun(own_run):
+    for name in ("log.jsonl", "evaluation.json"):
+        (own_run / name).unlink()
+    shutil.rmtree(own_run / "labels")
+    text = page_of(own_run).text
+    assert "No epoch has finished yet" in text
+    assert "Nothing was evaluated yet" in text
+    assert "No pseudo-labels were kept yet" in text
+
+
+def test_a_run_after_its_first_epoch(own_run):
+    (own_run / "evaluation.json").unlink()
+    log = own_run / "log.jsonl"
+    log.write_text(log.read_text().splitlines()[0] + "\n")
+    page = page_of(own_run)
+    assert page.of_class("chart") >= 8
+    assert page.of_class("blank") == 0
+
+
+def test_without_identities(own_run):
+    edit(
+        own_run,
+        "evaluation.json",
+        protocol="label-free",
+        figures={"clusters": 30, "outlier_share": 0.1, "silhouette": 0.3},
+        ranked_lists=[],
+        comparison=[],
+        camera_matrix=None,
+    )
+    page = page_of(own_run)
+    assert "ranked" not in page.ids()
+    assert "cameras" not in page.ids()
+    assert "Without identities" in page.text
+
+
+@pytest.mark.parametrize("name", ["run.json", "recipe.yaml"])
+def test_what_makes_a_run_is_needed(own_run, name):
+    (own_run / name).unlink()
+    with pytest.raises(RunError, match=rf"{name}.*a folder that `resight train` wrote"):
+        write_report(own_run)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", "[]", "expected an object, found list"),
+        ("log.jsonl", '{"epoch": 1}\n{"epo', "log.jsonl is damaged"),
+        ("log.jsonl", '{"loss": 1}\n', "no whole number under 'epoch'"),
+        ("evaluation.json", '{"ranked_lists": [{"kind": "best"}]}', "ranked list 1 .* damaged"),
+        ("labels/epoch_009.parquet", "no table", "epoch_009.parquet is damaged"),
+    ],
+)
+def test_damaged_files_are_named(own_run, name, content, message):
+    (own_run / name).write_text(content)
+    with pytest.raises(RunError, match=message):
+        write_report(own_run)
+
+
+def test_pictures_that_cannot_be_read_become_grey_boxes(own_run):
+    root = Path(json.loads((own_run / "run.json").read_text())["data"])
+    files = sorted(root.iterdir())
+    files[0].unlink()
+    files[1].write_bytes(b"no picture")
+    whole = page_of(own_run)
+    assert whole.of_class("blank") > 0
+    shutil.rmtree(root)
+    page = page_of(own_run)
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+    assert f"{page.of_class('blank')} pictures could not be read" in page.text
+    assert files[0].name in page.text
+
+
+def test_hostile_names_are_shown_as_text(own_run):
+    evil = '<script>alert("x")</script>'
+    query = {"path": evil, "camera": evil, "identity": evil}
+    match = {"path": evil, "camera": evil, "similarity": 0.5, "right": True}
+    edit(
+        own_run,
+        "evaluation.json",
+        notes=[evil],
+        protocol=evil,
+        comparison=[{"name": evil, "figures": {evil: 1.0}}],
+        ranked_lists=[{"kind": "best", "query": query, "ap": 1.0, "matches": [match]}],
+        camera_matrix={"cameras": [evil], "mAP": [[1.0]]},
+    )
+    edit(own_run, "run.json", data=evil, device=evil)
+    (own_run / "recipe.yaml").write_text(evil)
+    record = {"epoch": 1, "rescue": evil, evil: 1.0, "seconds": {evil: 1.0}, "clusters": 2}
+    (own_run / "log.jsonl").write_text(json.dumps(record) + "\n")
+    page = page_of(own_run)
+    assert not [tag for tag, _ in page.tags if tag == "script"]
+    assert page.text.count(evil) >= 8
+
+
+def test_infinite_and_missing_values_do_not_reach_the_page(own_run):
+    record = '{"epoch": 1, "loss": NaN, "silhouette": Infinity, "clusters": null, "nested": {}}\n'
+    (own_run / "log.jsonl").write_text(record)
+    edit(own_run, "evaluation.json", figures={"mAP": float("nan")}, comparison=[])
+    page = page_of(own_run)
+    assert page.of_class("chart") == 0
+    assert not re.search(r"\b(nan|inf)\b", page.text, re.IGNORECASE)
+
+
+def test_the_page_stays_small_with_pictures_that_do_not_compress(own_run):
+    root = Path(json.loads((own_run / "run.json").read_text())["data"])
+    rng = np.random.default_rng(0)
+    for file in root.iterdir():
+        noise = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(file, quality=60)
+    evaluation = json.loads((own_run / "evaluation.json").read_text())
+    edit(own_run, "evaluation.json", ranked_lists=evaluation["ranked_lists"] * 20)
+    page = write_report(own_run)
+    assert page.stat().st_size < 5_000_000
+    assert Page(page.read_text()).of_class("query") == 12
