@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from resight.clustering import DBSCAN
+from resight.clustering import DBSCAN, AutoDBSCAN
 from resight.data.augment import Augment
 from resight.data.batches import PKBatches
 from resight.errors import ConfigError
@@ -22,16 +22,23 @@ from resight.losses import ClusterNCE, EqualWeights, HardTargets
 from resight.memory import ClusterMemory
 from resight.models import EncoderSpec
 from resight.parts import from_plain, near, to_plain
-from resight.records import Batch, Crops, Features, Graph, PseudoLabels, Step
+from resight.records import Batch, Crops, Features, FloatArray, Graph, PseudoLabels, Step
 from resight.schedules import Schedule, Steps
 
 FORMAT = 1
 
 
 class GraphBuilder(Protocol):
-    """Features to a sparse graph of distances."""
+    """Features to a sparse graph of distances; `vectors` are what it compares."""
+
+    @property
+    def colour(self) -> float: ...  # noqa: D102
 
     def __call__(self, features: Features) -> Graph: ...  # noqa: D102
+
+    def vectors(self, features: Features) -> FloatArray: ...  # noqa: D102
+
+    def variants(self, vectors: FloatArray) -> Callable[[int, int], Graph]: ...  # noqa: D102
 
 
 class Clusterer(Protocol):
@@ -90,7 +97,7 @@ class OptimPlan:
     passes: float = 1.0
     lr: float = 3.5e-4
     weight_decay: float = 5e-4
-    schedule: Schedule = field(default_factory=Steps)
+    schedule: Schedule = Steps()
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.iterations < 0:
@@ -118,8 +125,8 @@ class Recipe:
     encoder: EncoderSpec = EncoderSpec()
     augment: Augment = Augment()
     sample_fraction: float = 1.0
-    graph: GraphBuilder = field(default_factory=Jaccard)
-    clusterer: Clusterer = field(default_factory=DBSCAN)
+    graph: GraphBuilder = Jaccard()
+    clusterer: Clusterer | AutoDBSCAN = DBSCAN(0.6)
     min_cluster_size: int = 2
     memory: Memory = ClusterMemory()
     losses: tuple[LossTerm, ...] = (ClusterNCE(),)

@@ -90,10 +90,12 @@ class Features:
 
     Most encoders have the single view "global"; part-based ones add theirs. `crops`, when given,
     tells what is known of the rows: cameras for the graph, identities for reporting alone.
+    `colour`, when given, are (N, E) colour histograms, rows of length 1, for graphs that use them.
     """
 
     views: Mapping[str, FloatArray]
     crops: Crops | None = None
+    colour: FloatArray | None = None
 
     def __post_init__(self) -> None:
         if GLOBAL not in self.views:
@@ -101,8 +103,9 @@ class Features:
         shapes = {name: view.shape for name, view in self.views.items()}
         if any(len(s) != 2 or s[0] != len(self) for s in shapes.values()):
             raise ValueError(f"views have shapes {shapes}, expected (N, D) with one N")
-        if self.crops is not None and len(self.crops) != len(self):
-            raise ValueError(f"{len(self.crops)} crops for {len(self)} rows of features")
+        for name, other in (("crops", self.crops), ("colour histograms", self.colour)):
+            if other is not None and len(other) != len(self):
+                raise ValueError(f"{len(other)} {name} for {len(self)} rows of features")
 
     def __len__(self) -> int:
         return len(self.views[GLOBAL])
@@ -115,7 +118,8 @@ class Features:
     def select(self, rows: IntArray | BoolArray) -> Features:
         """The features of these rows: a mask (N,) or indices (M,)."""
         crops = None if self.crops is None else self.crops.select(rows)
-        return Features({name: view[rows] for name, view in self.views.items()}, crops)
+        colour = None if self.colour is None else self.colour[rows]
+        return Features({name: view[rows] for name, view in self.views.items()}, crops, colour)
 
 
 class Graph(Protocol):

@@ -48,8 +48,10 @@ def train(
     Raises ResightError subclasses for everything that the caller can mend.
     """
     chosen = _recipe(method, published, recipe).override(settings or {})
+    crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
     asked = RunSettings(
         data=str(Path(data).absolute()),
+        root=str(crops.root.absolute()),
         layout=layout,
         camera_pattern=camera_pattern,
         seed=seed,
@@ -59,7 +61,6 @@ def train(
         strict=strict,
         evaluate_every=evaluate_every,
     )
-    crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
     folder = RunFolder.create(path, chosen, asked)
     store = ImageStore.open(crops, size=chosen.size, strict=strict)

@@ -1,6 +1,5 @@
 """Evaluation: how well features find the same individual again, with and without labels."""
 
-from resight.evaluation.baselines import colour_histogram
 from resight.evaluation.evaluate import automatic_protocol, evaluate
 from resight.evaluation.lists import Hit, RankedList, ranked_lists
 from resight.evaluation.protocols import PROTOCOLS
@@ -18,7 +17,6 @@ __all__ = [
     "Trial",
     "Truth",
     "automatic_protocol",
-    "colour_histogram",
     "cosine",
     "evaluate",
     "rank",

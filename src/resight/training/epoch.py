@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from resight.device import Device
 from resight.errors import ResightError
 from resight.models import Encoder
 from resight.recipe import MemoryState, Recipe
-from resight.records import OUTLIER, Batch, Crops, Features, IntArray, PseudoLabels, Step
+from resight.records import OUTLIER, Batch, Crops, Features, FloatArray, IntArray, PseudoLabels, Step
 from resight.training.extract import extract
 from resight.training.feed import Feed
 from resight.training.pseudo_labels import Labelling, label
@@ -26,7 +26,8 @@ class Learner:
     """What training carries from epoch to epoch, and what it works with.
 
     forward: the encoder as it is called, compiled or not. feed and crops: the whole image store;
-    rows: (N,) which of its crops are trained on.
+    rows: (N,) which of its crops are trained on. colour: their colour histograms (N, E), where the
+    recipe's graph uses them.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Learner:
     rows: IntArray
     device: Device
     seed: int
+    colour: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,8 @@ def run_epoch(learner: Learner, epoch: int) -> EpochResult:
         rows=rows,
         forward=learner.forward,
     )
+    if learner.colour is not None:
+        features = replace(features, colour=learner.colour[taken])
     clock.append(time.perf_counter())
     labelling = label(recipe, features, random.cluster)
     clock.append(time.perf_counter())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from resight.clustering import DBSCAN
+from resight.clustering import DBSCAN, AutoDBSCAN
 from resight.clustering.doctor import diagnose, propose_eps
 from resight.errors import NothingToLearnError
 from resight.recipe import Recipe
@@ -23,10 +23,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """Pseudo-labels, the graph that they come from, and what had to be done to get them."""
+    """Pseudo-labels, the graph that they come from, and what the log should keep of the way.
+
+    settings: the k1, k2 and eps that the data proposed, if the recipe left that to it.
+    rescue: why and how other settings than the recipe's were used in this epoch.
+    """
 
     pseudo: PseudoLabels
     graph: Graph
+    settings: dict[str, float] | None = None
     rescue: str | None = None
 
 
@@ -36,26 +41,46 @@ def label(recipe: Recipe, features: Features, rng: np.random.Generator) -> Label
     Raises NothingToLearnError when neither the recipe's clusterer nor any proposed eps finds
     clusters that training could use.
     """
+    if isinstance(recipe.clusterer, AutoDBSCAN):
+        return _proposed(recipe, recipe.clusterer, features)
     graph = recipe.graph(features)
     pseudo = recipe.clusterer(graph, features, rng).without_small(recipe.min_cluster_size)
     problem = diagnose(pseudo)
     if problem is None:
         return Labelling(pseudo, graph)
-    proposal = propose_eps(graph)
+    proposal = propose_eps(graph, features=recipe.graph.vectors(features))
     if proposal is None:
-        raise _hopeless(str(problem), "no eps separates the crops into clusters")
+        raise _hopeless(str(problem), "no other eps separates the crops into clusters either")
     rescued = DBSCAN(proposal.eps)(graph, features, rng).without_small(recipe.min_cluster_size)
     still = diagnose(rescued)
     if still is not None:
         raise _hopeless(str(problem), f"with eps {proposal.eps:g} instead: {still}")
     rescue = f"{problem}; used eps {proposal.eps:g} for this epoch: {proposal.explain()}"
-    log.warning("%s", rescue)
-    return Labelling(rescued, graph, rescue)
+    log.warning("clustering found %s", rescue)
+    return Labelling(rescued, graph, rescue=rescue)
+
+
+def _proposed(recipe: Recipe, clusterer: AutoDBSCAN, features: Features) -> Labelling:
+    vectors = recipe.graph.vectors(features)
+    chosen = clusterer.choose(
+        vectors,
+        recipe.graph.variants(vectors),
+        cameras=None if features.crops is None else features.crops.cameras,
+    )
+    if chosen is None:
+        raise _hopeless("no k1 and eps separates the crops into clusters", "all were tried")
+    graph, labels, proposal = chosen
+    pseudo = labels.without_small(recipe.min_cluster_size)
+    problem = diagnose(pseudo)
+    if problem is not None:
+        raise _hopeless(str(problem), proposal.explain())
+    settings = {"k1": proposal.k1, "k2": proposal.k2, "eps": proposal.eps}
+    return Labelling(pseudo, graph, settings=settings)
 
 
 def _hopeless(problem: str, tried: str) -> NothingToLearnError:
     return NothingToLearnError(
         f"clustering failed: {problem}; {tried}. Nothing can be learned from these crops as they "
-        "are: look at them with `resight data check`, give more crops per individual, a backbone "
-        "with pretrained weights, or a smaller k1 (--set graph.k1=…)"
+        "are: look at them with `resight data check`, and give more crops per individual or a "
+        "backbone with pretrained weights"
     )

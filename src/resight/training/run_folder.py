@@ -33,11 +33,13 @@ FORMAT = 1
 class RunSettings:
     """All that a run was asked for besides its recipe; enough to continue it.
 
-    data: what `read_crops` was given, absolute. evaluate_every: epochs between evaluations, 0 for
+    data: what `read_crops` was given, absolute. root: the folder that paths of crops start from.
+    evaluate_every: epochs between evaluations, 0 for
     none before the end. The rest is named as the options of `resight train`.
     """
 
     data: str
+    root: str
     layout: str = "auto"
     camera_pattern: str | None = None
     seed: int = 0
@@ -132,10 +134,20 @@ class RunFolder:
         return tuple(json.loads(line) for line in lines)
 
     def write_labels(self, epoch: int, crops: Crops, labels: IntArray) -> None:
-        """Pseudo-labels of an epoch (counted from 0), one row per crop: path, label."""
-        table = pa.table({"path": list(crops.paths), "label": labels})
-        file = self.path / "labels" / f"epoch_{epoch + 1:03d}.parquet"
-        write_atomically(file, lambda draft: pq.write_table(table, draft))
+        """Pseudo-labels of an epoch (counted from 0): a row per crop with path, label, camera."""
+        columns: dict[str, Any] = {"path": list(crops.paths), "label": labels}
+        if crops.cameras is not None:
+            columns["camera"] = [crops.camera_names[c] for c in crops.cameras]
+        table = pa.table(columns)
+        write_atomically(self._labels(epoch), lambda draft: pq.write_table(table, draft))
+
+    def read_labels(self, epoch: int) -> IntArray:
+        """(N,) the labels that `write_labels` wrote."""
+        labels: IntArray = pq.read_table(self._labels(epoch))["label"].to_numpy()
+        return labels
+
+    def _labels(self, epoch: int) -> Path:
+        return self.path / "labels" / f"epoch_{epoch + 1:03d}.parquet"
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one of the run's JSON files."""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from resight.clustering import silhouette
 from resight.clustering.quality import against_identities, label_free
 from resight.data import ImageStore
+from resight.data.colour import colour_histogram
 from resight.device import Device
 from resight.errors import DataError
 from resight.evaluation import evaluate
@@ -73,6 +73,7 @@ def _learner(
         rows=rows,
         device=device,
         seed=settings.seed,
+        colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
     )
 
 
@@ -109,8 +110,10 @@ def _record(
             cameras=None if cameras is None else cameras[learner.rows],
             previous=folder.read_labels(epoch - 1) if epoch else None,
         ),
-        "silhouette": float(np.nanmean(np.append(silhouette(graph, pseudo.labels), np.nan))),
+        "silhouette": label_free(pseudo.labels, graph=graph)["silhouette"],
     }
+    if result.labelling.settings is not None:
+        record["proposed"] = result.labelling.settings
     if result.labelling.rescue is not None:
         record["rescue"] = result.labelling.rescue
     if identities is not None and np.any(identities[learner.rows] > 0):

@@ -1,4 +1,4 @@
-"""Features without learning, to know what a trained model adds."""
+"""Colour histograms: features without learning."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from resight.records import FloatArray
 
 STRIPES = 8
+FOCUS = 0.13
 HUES, SATURATIONS, VALUES = 12, 2, 3
 GREYS = 8
 N_BINS = GREYS + HUES * SATURATIONS * VALUES
@@ -24,7 +25,9 @@ def colour_histogram(images: npt.NDArray[np.uint8], *, stripes: int = STRIPES) -
     Each stripe has a joint HSV histogram: 12 hues × 2 saturations × 3 values for colours, and 8
     values for greys and dark pixels, whose hue means nothing. Square roots of the stripe's shares
     (Hellinger) over sqrt(stripes) have unit length, so the cosine of two images is the mean
-    Bhattacharyya coefficient of their stripes. Images may be a memory map; a block of about 4
+    Bhattacharyya coefficient of their stripes. Pixels count by a Gaussian of their distance from
+    the middle column, with a deviation of 0.13 widths, because crops show the background at the
+    sides. Images may be a memory map; a block of about 4
     million pixels is read at a time. Raises ValueError for other shapes or types, and for images
     of fewer rows than stripes.
     """
@@ -52,11 +55,19 @@ def _histograms(images: npt.NDArray[np.uint8], stripes: int) -> FloatArray:
     stripe = np.arange(height) * stripes // height  # (H,)
     offset = (np.arange(n)[:, None] * stripes + stripe) * N_BINS  # (N, H)
     bins = _bin_of_code()[codes] + offset[:, :, None]  # (N, H, W)
-    counts = np.bincount(bins.ravel(), minlength=n * stripes * N_BINS)
-    pixels = np.bincount(stripe, minlength=stripes) * width  # (stripes,)
+    weights = np.broadcast_to(_focus(width), bins.shape)
+    counts = np.bincount(bins.ravel(), weights.ravel(), minlength=n * stripes * N_BINS)
+    pixels = np.bincount(stripe, minlength=stripes)  # (stripes,)
     shares = counts.reshape(n, stripes, N_BINS) / (pixels[:, None] * stripes)
     roots: FloatArray = np.sqrt(shares).astype(np.float32)
     return roots.reshape(n, -1)
+
+
+def _focus(width: int) -> npt.NDArray[np.float64]:
+    """(W,) weights of the columns, which sum to 1."""
+    off_centre = (np.arange(width) - (width - 1) / 2) / width
+    weights: npt.NDArray[np.float64] = np.exp(-((off_centre / FOCUS) ** 2) / 2)
+    return weights / weights.sum()
 
 
 @cache
