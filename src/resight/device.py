@@ -26,7 +26,7 @@ class Device:
     passes are slower there) and bf16 for extraction where the CPU multiplies bf16 natively.
     """
 
-    torch: torch.device
+    place: torch.device
     train_bf16: bool
     extract_bf16: bool
 
@@ -55,14 +55,14 @@ class Device:
     def autocast(self, *, training: bool) -> AbstractContextManager[object]:
         """Context in which the forward pass of training steps, or of extraction, runs."""
         enabled = self.train_bf16 if training else self.extract_bf16
-        return torch.autocast(self.torch.type, dtype=torch.bfloat16, enabled=enabled)
+        return torch.autocast(self.place.type, dtype=torch.bfloat16, enabled=enabled)
 
     def to(self, tensor: torch.Tensor) -> torch.Tensor:
         """`tensor` on this device, copied without waiting where that is possible."""
-        return tensor.to(self.torch, non_blocking=True)
+        return tensor.to(self.place, non_blocking=True)
 
     def describe(self) -> str:
         """The device's name for logs and reports."""
-        if self.torch.type == "cuda":
-            return torch.cuda.get_device_name(self.torch)
+        if self.place.type == "cuda":
+            return torch.cuda.get_device_name(self.place)
         return f"cpu ({torch.get_num_threads()} threads)"

@@ -17,8 +17,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-HOMES = ("resight.graph", "resight.clustering", "resight.memory", "resight.losses",
-         "resight.schedules")
+HOMES = (
+    "resight.graph",
+    "resight.clustering",
+    "resight.memory",
+    "resight.losses",
+    "resight.schedules",
+)
 PART = "part"
 
 
@@ -117,9 +122,14 @@ def _parts() -> dict[str, type]:
         found |= {
             name: value
             for name, value in names.items()
-            if isinstance(value, type) and dataclasses.is_dataclass(value)
+            if isinstance(value, type) and dataclasses.is_dataclass(value) and _is_value(value)
         }
     return found
+
+
+def _is_value(cls: type) -> bool:
+    """Parts compare by their fields; graphs and other records by identity."""
+    return "__eq__" in vars(cls)
 
 
 def _all_names() -> str:

@@ -21,7 +21,7 @@ from resight.graph import Jaccard
 from resight.losses import ClusterNCE, EqualWeights, HardTargets
 from resight.memory import ClusterMemory
 from resight.models import EncoderSpec
-from resight.parts import from_plain, near, to_plain
+from resight.parts import PART, from_plain, near, to_plain
 from resight.records import Batch, Crops, Features, FloatArray, Graph, PseudoLabels, Step
 from resight.schedules import Schedule, Steps
 
@@ -148,12 +148,15 @@ class Recipe:
         parts = [getattr(self, f.name) for f in dataclasses.fields(self)] + list(self.losses)
         lacking = [line for p in parts if hasattr(p, "unmet") for line in p.unmet(crops)]
         if lacking:
-            raise ConfigError(f"recipe {self.name!r} does not fit these crops: {'; '.join(lacking)}")
+            raise ConfigError(
+                f"recipe {self.name!r} does not fit these crops: {'; '.join(lacking)}"
+            )
 
     def to_yaml(self) -> str:
         """The recipe as YAML, which `from_yaml` reads back to an equal value."""
         plain = {"format": FORMAT, **to_plain(self, annotated=Recipe)}
-        return yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
+        text: str = yaml.safe_dump(plain, sort_keys=False, default_flow_style=None, width=100)
+        return text
 
     def save(self, path: Path) -> None:
         """Write the YAML to `path`."""
@@ -180,14 +183,14 @@ class Recipe:
         return _recipe(plain, source)
 
     def override(self, settings: Mapping[str, Any]) -> Recipe:
-        """A recipe with some settings replaced, e.g. {"memory.momentum": 0.2, "losses.0.weight": 2}.
+        """A recipe with some settings replaced, e.g. {"memory.momentum": 0.2, "size": [128, 64]}.
 
         Naming another `part` starts that slot from the part's defaults. Raises ConfigError
         listing every unknown key with its near matches.
         """
         plain = to_plain(self, annotated=Recipe)
         problems: list[str] = []
-        ordered = sorted(settings.items(), key=lambda item: not item[0].endswith(".part"))
+        ordered = sorted(settings.items(), key=lambda item: not item[0].endswith(f".{PART}"))
         for key, value in ordered:
             _set(plain, key, value, problems)
         if problems:
@@ -229,15 +232,26 @@ def _recipe(plain: Mapping[str, Any], source: str) -> Recipe:
 
 
 def _set(plain: Any, key: str, value: Any, problems: list[str]) -> None:
+    """Replace one value of nested plain data; `key` is its path, with dots."""
     *path, last = key.split(".")
-    node, walked = plain, ""
-    for name in [*path, last]:
-        keys = [str(i) for i in range(len(node))] if isinstance(node, list) else list(node or ())
-        if not isinstance(node, list | dict) or name not in keys:
-            problems.append(f"{walked}{name}: no such setting; {near(name, keys)}")
+    node = plain
+    for depth, name in enumerate([*path, last]):
+        known = _keys(node)
+        if name not in known:
+            problems.append(
+                f"{'.'.join([*path, last][: depth + 1])}: no such setting; "
+                f"{near(name, known) if known else 'it has no parts'}"
+            )
             return
-        parent, step = node, int(name) if isinstance(node, list) else name
-        node, walked = parent[step], f"{walked}{name}."
-    if last == "part" and node != value:
+        parent, step = node, known[name]
+        node = parent[step]
+    if last == PART and node != value:
         parent.clear()
     parent[step] = value
+
+
+def _keys(node: Any) -> dict[str, Any]:
+    """What can follow in a path: names of a mapping, numbers of a list."""
+    if isinstance(node, dict):
+        return {str(name): name for name in node}
+    return {str(i): i for i in range(len(node))} if isinstance(node, list) else {}

@@ -71,16 +71,13 @@ class Crops:
         """The crops of these rows, in the order given: a mask (N,) or indices (M,)."""
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
 
-        def take(array: npt.NDArray[np.generic] | None) -> npt.NDArray[np.generic] | None:
-            return None if array is None else array[rows]
-
         return replace(
             self,
             paths=tuple(self.paths[i] for i in rows),
             splits=self.splits[rows],
-            cameras=take(self.cameras),
-            identities=take(self.identities),
-            times=take(self.times),
+            cameras=None if self.cameras is None else self.cameras[rows],
+            identities=None if self.identities is None else self.identities[rows],
+            times=None if self.times is None else self.times[rows],
         )
 
 

@@ -22,7 +22,7 @@ def pixels():
 
 def shifted(image, dy, dx, mirrored):
     """The image mirrored, then moved in a black frame: plain loops."""
-    c, h, w = image.shape
+    _c, h, w = image.shape
     source = image[:, :, ::-1] if mirrored else image
     out = np.zeros_like(image)
     for y in range(h):
@@ -55,9 +55,7 @@ def test_output_stays_channels_last(pixels):
 
 def test_erase_blanks_one_rectangle_of_the_asked_size():
     images = torch.ones(400, 3, 40, 20)
-    out = erase(
-        images, probability=0.5, area=(0.1, 0.2), aspect=(0.5, 2.0), generator=generator()
-    )
+    out = erase(images, probability=0.5, area=(0.1, 0.2), aspect=(0.5, 2.0), generator=generator())
     holes = (out == 0).all(1).numpy()
     erased = [hole for hole in holes if hole.any()]
     assert 150 < len(erased) < 250

@@ -26,7 +26,7 @@ def batch(rows):
 def test_mean_of_members(features):
     got = mean_of_members(features, LABELS)
     for k in range(3):
-        mean = features[LABELS == k].double().mean(0)
+        mean = features[k == LABELS].double().mean(0)
         torch.testing.assert_close(got[k].double(), mean / mean.norm(), atol=1e-6, rtol=0)
 
 
@@ -67,7 +67,7 @@ def test_instance_memory_is_the_mean_of_its_members(features):
         for row, vector in zip(rows, q.double(), strict=True):
             moved = 0.2 * start[row] + 0.8 * vector
             kept[row] = moved / moved.norm()
-    want = torch.stack([kept[LABELS == k].mean(0) for k in range(3)])
+    want = torch.stack([kept[k == LABELS].mean(0) for k in range(3)])
     torch.testing.assert_close(memory.read()["global"].double(), want, atol=1e-6, rtol=0)
 
 

@@ -166,7 +166,7 @@ def test_offline_download_says_what_to_do(monkeypatch):
         return real(*args, pretrained=False, **kwargs)
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(ConfigError, match="--weights FILE.*--weights none.*efficientnet_lite0"):
+    with pytest.raises(ConfigError, match=r"--weights FILE.*--weights none.*efficientnet_lite0"):
         build_encoder(EncoderSpec("resnet50"))
 
 

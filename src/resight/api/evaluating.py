@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,25 +52,42 @@ def evaluate(
         crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
     store = ImageStore.open(crops, size=size)
     judge = Judge(store, Device.choose(device, precision), protocol=protocol, ap=ap)
-    found = judge.embed(encoder)
-    evaluation = judge.figures(found)
-    result = {"root": str(store.crops.root), **evaluation.as_dict()}
-    result["ranked_lists"] = judge.ranked_lists(found, evaluation)
+    features = judge.embed(encoder)
+    evaluation = judge.figures(features)
+    comparison = []
     if baselines:
-        result["comparison"] = [
-            *judge.baselines(encoder.spec, seed=asked.seed),
-            {"name": "trained without labels", "figures": result["figures"]},
-        ]
-    name = "evaluation" if data is None else f"evaluation-{Path(data).stem}"
-    folder.write_json(f"{name}.json", result)
-    log.info("%s: %s", evaluation.protocol, summary(result["figures"]))
+        comparison = judge.baselines(encoder.spec, seed=asked.seed)
+        comparison.append({"name": "trained without labels", "figures": dict(evaluation.figures)})
+    log.info("%s: %s", evaluation.protocol, summary(evaluation.figures))
     for note in evaluation.notes:
         log.info("  %s", note)
+    name = "evaluation" if data is None else f"evaluation-{Path(data).stem}"
+    return write_evaluation(folder, judge, features, evaluation, comparison, name=name)
+
+
+def write_evaluation(
+    folder: RunFolder,
+    judge: Judge,
+    features: Features,
+    evaluation: Evaluation,
+    comparison: list[dict[str, Any]],
+    *,
+    name: str = "evaluation",
+) -> dict[str, Any]:
+    """Write and return what a report shows: figures, notes, comparison, ranked lists."""
+    result: dict[str, Any] = {"root": str(judge.crops.root.absolute()), **evaluation.as_dict()}
+    if comparison:
+        result["comparison"] = comparison
+    result["ranked_lists"] = judge.ranked_lists(features, evaluation)
+    folder.write_json(f"{name}.json", result)
     return result
 
 
 class Judge:
-    """One protocol over one store: everything that is compared is compared here."""
+    """One protocol over one store: everything that is compared is compared here.
+
+    crops: the judged ones, queries and gallery where the data has them, otherwise all.
+    """
 
     def __init__(
         self, store: ImageStore, device: Device, *, protocol: str = "auto", ap: APRule = "step"
@@ -80,47 +98,46 @@ class Judge:
         self._protocol = automatic_protocol(store.crops) if protocol == "auto" else protocol
         self._ap = ap
         self._rows = _judged(store.crops, self._protocol)
-        self._crops = store.crops.select(self._rows)
+        self.crops = store.crops.select(self._rows)
 
     def embed(self, encoder: Encoder) -> Features:
         """Features of the judged crops."""
-        network = encoder.to(self._device.torch)
+        network = encoder.to(self._device.place)
         return extract(network, self._feed, self._store.crops, self._device, rows=self._rows)
 
     def figures(self, features: Features) -> Evaluation:
         """Evaluate features of the judged crops."""
-        return evaluate_features(features, self._crops, protocol=self._protocol, ap=self._ap)
+        return evaluate_features(features, self.crops, protocol=self._protocol, ap=self._ap)
 
     def baselines(self, spec: EncoderSpec, *, seed: int) -> list[dict[str, Any]]:
         """Colour histograms, and the network before training."""
         images = self._store.images[self._rows]
-        colours = Features({GLOBAL: colour_histogram(images)}, self._crops)
+        colours = Features({GLOBAL: colour_histogram(images)}, self.crops)
         untrained = self.embed(build_encoder(spec, seed=seed))
         start = "untrained" if spec.weights == "none" else f"{spec.weights} features, untrained"
         return [
-            {"name": "colour histograms", "figures": self.figures(colours).as_dict()["figures"]},
-            {"name": start, "figures": self.figures(untrained).as_dict()["figures"]},
+            {"name": "colour histograms", "figures": dict(self.figures(colours).figures)},
+            {"name": start, "figures": dict(self.figures(untrained).figures)},
         ]
 
     def ranked_lists(self, features: Features, evaluation: Evaluation) -> list[dict[str, Any]]:
         """Best, typical and worst queries with their first answers, for pictures."""
-        if automatic_protocol(self._crops) == "label-free":
+        if automatic_protocol(self.crops) == "label-free":
             return []
         if evaluation.ranking is None:
-            evaluation = evaluate_features(features, self._crops, ap=self._ap)
+            evaluation = evaluate_features(features, self.crops, ap=self._ap)
         return [
-            _with_captions(ranked, self._crops)
-            for ranked in ranked_lists(features, self._crops, evaluation)
+            _with_captions(ranked, self.crops)
+            for ranked in ranked_lists(features, self.crops, evaluation)
         ]
 
 
-def summary(figures: dict[str, float | None]) -> str:
+def summary(figures: Mapping[str, float]) -> str:
     """The figures in one line."""
-    return "  ".join(f"{k} {v:.1f}" for k, v in figures.items() if v is not None)
+    return "  ".join(f"{name} {value:.1f}" for name, value in figures.items())
 
 
 def _judged(crops: Crops, protocol: str) -> IntArray:
-    """Queries and gallery where the data has them; otherwise all crops."""
     if protocol == "label-free":
         return np.arange(len(crops))
     held_out = np.flatnonzero(crops.splits != "train")

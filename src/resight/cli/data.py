@@ -22,9 +22,9 @@ def check(
     data: options.Data,
     layout: options.Layout = "auto",
     camera_pattern: options.CameraPattern = None,
-    sheet: Annotated[
-        Path, typer.Option(help="Where to write a sheet of samples (PNG).")
-    ] = Path("resight-samples.png"),
+    sheet: Annotated[Path, typer.Option(help="Where to write a sheet of samples (PNG).")] = Path(
+        "resight-samples.png"
+    ),
     strict: options.Strict = False,
 ) -> None:
     """Tell what was read, what is odd, and draw a sheet of samples."""
@@ -35,4 +35,4 @@ def check(
     found = check_data(
         data, layout=layout, camera_pattern=camera_pattern, sheet=sheet, strict=strict
     )
-    Console().print(found)
+    Console().print(found.render())

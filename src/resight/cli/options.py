@@ -14,7 +14,9 @@ Data = Annotated[
 Run = Annotated[Path, typer.Argument(help="A folder that `resight train` or `demo` wrote.")]
 Layout = Annotated[
     str,
-    typer.Option(help="How to read the data: auto, images, identities, cameras, market1501, table."),
+    typer.Option(
+        help="How to read the data: auto, images, identities, cameras, market1501, table."
+    ),
 ]
 CameraPattern = Annotated[
     str | None,
@@ -27,3 +29,7 @@ Seed = Annotated[int, typer.Option(help="All randomness comes from this number."
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bf16.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an error.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a setting, e.g. memory.momentum=0.2; repeatable."),
+]

@@ -25,10 +25,7 @@ def train(
     recipe: Annotated[
         Path | None, typer.Option(help="A recipe file (YAML) instead of a method.")
     ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a setting, e.g. memory.momentum=0.2; repeatable."),
-    ] = None,
+    set_: options.Settings = None,
     backbone: Annotated[
         str | None, typer.Option(help="Short for --set encoder.backbone=NAME.")
     ] = None,

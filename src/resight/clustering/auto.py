@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from resight.clustering.dbscan import DBSCAN
+from resight.clustering.dbscan import dbscan
 from resight.clustering.doctor import CANDIDATES, GraphProposal, propose_k1
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
 
@@ -42,5 +42,5 @@ class AutoDBSCAN:
         if proposal is None:
             return None
         graph = build(proposal.k1, proposal.k2)
-        labels = DBSCAN(proposal.eps, self.min_samples)(graph, None, None)
+        labels = dbscan(graph.near(proposal.eps), min_samples=self.min_samples)
         return graph, labels, proposal

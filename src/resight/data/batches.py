@@ -35,9 +35,9 @@ class PKBatches:
         labels: (N,) pseudo-labels, -1 takes no part. cameras: (N,), or None for plain P x K.
 
         Identities are visited in random passes over all of them; no batch holds one twice, so the
-        few at the end of a pass that do not fill a batch are left out. Of an identity, the first crop is uniformly random; the rest come from its other
-        cameras, one each, before a camera is used again, and crops are repeated only when all have
-        been used.
+        few at the end of a pass that do not fill a batch are left out. Of an identity, the first
+        crop is uniformly random; the rest come from its other cameras, one each, before a camera
+        is used again, and crops are repeated only when all have been used.
         """
         n_clusters = int(labels.max(initial=-1)) + 1
         if n_clusters == 0:

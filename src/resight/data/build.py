@@ -18,6 +18,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -105,15 +106,21 @@ def _cut_to_chunks(partial: Path, size: tuple[int, int]) -> int:
     ends = list(accumulate(count_readable(chunk) * _bytes(size) for chunk in chunks))
     length = images.stat().st_size
     kept = sum(end <= length for end in ends)
-    os.truncate(images, ends[kept - 1] if kept else 0)
-    os.truncate(journal, sum(len(_line(chunk)) for chunk in chunks[:kept]))
+    _truncate(images, ends[kept - 1] if kept else 0)
+    _truncate(journal, sum(len(_line(chunk)) for chunk in chunks[:kept]))
     return sum(map(len, chunks[:kept]))
+
+
+def _truncate(file: Path, length: int) -> None:
+    """Cut a file, if need be: ext4 writes out a file that was cut, when it is closed."""
+    if file.stat().st_size > length:
+        os.truncate(file, length)
 
 
 def _append(
     partial: Path, files: Sequence[str], done: int, size: tuple[int, int], workers: int
 ) -> None:
-    """Decode the files after the first `done`, chunk by chunk."""
+    """Decode the files after the first `done`, chunk by chunk, while the disk keeps up."""
     chunks = [files[start : start + CHUNK] for start in range(done, len(files), CHUNK)]
     workers = min(workers, len(chunks))
     images_file = partial / IMAGES
@@ -124,8 +131,10 @@ def _append(
         images_file.open("r+b", buffering=0) as images,
         (partial / ROWS).open("ab") as journal,
         _progress(len(files), done) as advance,
+        ThreadPoolExecutor(1) as flusher,
         closing(decoded),
     ):
+        flushed = flusher.submit(os.fsync, images.fileno())
         for start, rows in decoded:
             length = count_readable(rows) * _bytes(size)
             if start > end:
@@ -134,6 +143,10 @@ def _append(
             journal.write(_line(rows))
             journal.flush()
             advance(len(rows))
+            if flushed.done():
+                flushed.result()
+                flushed = flusher.submit(os.fsync, images.fileno())
+        flushed.result()
         images.truncate(end)
         os.fsync(images.fileno())
         os.fsync(journal.fileno())

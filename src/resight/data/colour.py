@@ -67,7 +67,8 @@ def _focus(width: int) -> npt.NDArray[np.float64]:
     """(W,) weights of the columns, which sum to 1."""
     off_centre = (np.arange(width) - (width - 1) / 2) / width
     weights: npt.NDArray[np.float64] = np.exp(-((off_centre / FOCUS) ** 2) / 2)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 @cache

@@ -78,7 +78,7 @@ class ImageStore:
             raise ValueError(f"workers is {workers}, expected >= 1")
         if not len(crops):
             raise DataError(f"{crops.root} holds no crops")
-        files = [os.fspath(crops.root / path) for path in crops.paths]
+        files = [os.path.join(crops.root, path) for path in crops.paths]
         folder = (cache or cache_folder()).expanduser() / "images" / _key(crops.paths, files, size)
         build_store(folder, files, size=size, workers=workers)
         store = _load(folder, crops, size)

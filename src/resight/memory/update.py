@@ -47,7 +47,7 @@ def vanilla(
     size of the largest cluster in the batch, not of the batch.
     """
     del cameras, generator
-    clusters, group = labels.unique(return_inverse=True)
+    clusters, group = torch.unique(labels, return_inverse=True)
     turn = _turn(group)
     rows = memory[clusters]
     for members in _by_turn(turn):
@@ -67,7 +67,7 @@ def average(
 ) -> Tensor:
     """The mean of the members."""
     del cameras, generator
-    clusters, group, counts = labels.unique(return_inverse=True, return_counts=True)
+    clusters, group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = q.new_zeros(len(clusters), q.shape[1]).index_add_(0, group, q)
     moved = _move(memory[clusters], sums / counts[:, None], momentum)
     return memory.index_copy(0, clusters, moved)
@@ -160,4 +160,4 @@ def _turn(group: Tensor) -> Tensor:
 def _by_turn(turn: Tensor) -> tuple[Tensor, ...]:
     """The batch entries of each turn, in one split (one device synchronisation for all)."""
     order = torch.argsort(turn, stable=True)
-    return order.split(torch.bincount(turn).tolist())
+    return torch.split(order, torch.bincount(turn).tolist())

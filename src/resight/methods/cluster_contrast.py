@@ -22,8 +22,8 @@ def cluster_contrast() -> Recipe:
     """One vector per cluster, updated by the batch; ClusterNCE. Settings fitted to the data.
 
     What the published settings fix for their benchmarks comes from the data here, without labels:
-    k1 and eps (`AutoDBSCAN`) and the number of batches; features are centred per camera and join
-    with colour histograms until... in the graph; epochs are short, so that labels are renewed
+    k1 and eps (`AutoDBSCAN`) and the number of batches. The graph compares features without their
+    camera's mean, joined with colour histograms; epochs are short, so that labels are renewed
     often.
     """
     return replace(

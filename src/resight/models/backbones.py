@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from timm.models import is_model_in_modules
 import torch
+from timm.models import is_model_in_modules
 from torch import Tensor, nn
 
 from resight.errors import ConfigError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -52,9 +52,9 @@ class Encoder(nn.Module):
         self.pool = POOLINGS[spec.pooling]()
         self.neck = nn.BatchNorm1d(self.dim)
         self.neck.bias.requires_grad_(False)
-        config = self.backbone.pretrained_cfg
-        self.register_buffer("mean", _channels(config["mean"]))  # type: ignore[index]
-        self.register_buffer("std", _channels(config["std"]))  # type: ignore[index]
+        config: dict[str, Any] = self.backbone.pretrained_cfg  # type: ignore[assignment]
+        self.register_buffer("mean", _channels(config["mean"]))
+        self.register_buffer("std", _channels(config["std"]))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) in 0 … 255, uint8 or float, to float32 with the backbone's mean and std."""
@@ -91,7 +91,7 @@ def build_encoder(spec: EncoderSpec, *, seed: int = 0) -> Encoder:
             f"encoder.pooling='token' needs a transformer, and {spec.backbone!r} is none: "
             "use gem, avg or max"
         )
-    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return encoder.to(memory_format=torch.channels_last)
 
 
 def _channels(values: tuple[float, float, float]) -> Tensor:

@@ -19,13 +19,13 @@ class InstanceBatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.half)
+        self.widths = [channels // 2, channels - channels // 2]
+        self.IN = nn.InstanceNorm2d(self.widths[0], affine=True)
+        self.BN = nn.BatchNorm2d(self.widths[1])
 
     def forward(self, maps: Tensor) -> Tensor:
         """Normalise."""
-        first, second = maps.split((self.half, maps.shape[1] - self.half), dim=1)
+        first, second = torch.split(maps, self.widths, dim=1)
         return torch.cat((self.IN(first), self.BN(second)), dim=1)
 
 

@@ -14,7 +14,16 @@ from resight.device import Device
 from resight.errors import ResightError
 from resight.models import Encoder
 from resight.recipe import MemoryState, Recipe
-from resight.records import OUTLIER, Batch, Crops, Features, FloatArray, IntArray, PseudoLabels, Step
+from resight.records import (
+    OUTLIER,
+    Batch,
+    Crops,
+    Features,
+    FloatArray,
+    IntArray,
+    PseudoLabels,
+    Step,
+)
 from resight.training.extract import extract
 from resight.training.feed import Feed
 from resight.training.pseudo_labels import Labelling, label
@@ -117,7 +126,7 @@ def _train(
     for group in learner.optimizer.param_groups:
         group["lr"] = optim.lr * optim.schedule(epoch, optim.epochs)
     learner.forward.train()
-    total = torch.zeros((), device=learner.device.torch)
+    total = torch.zeros((), device=learner.device.place)
     store_rows = torch.from_numpy(rows)
     with progress.bar(f"epoch {epoch + 1}/{optim.epochs}", len(plan)) as shown:
         for indices in torch.from_numpy(plan):
@@ -127,9 +136,7 @@ def _train(
                 generator=random.augment,
             )
             there = to_device(indices)
-            batch = Batch(
-                there, images, labels[there], None if cameras is None else cameras[there]
-            )
+            batch = Batch(there, images, labels[there], None if cameras is None else cameras[there])
             total += _step(learner, batch, memory)
             progress.step(shown)
     loss = float(total) / len(plan)

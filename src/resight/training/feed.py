@@ -30,19 +30,19 @@ class Feed:
     def take(self, rows: Tensor) -> Tensor:
         """(B, 3, H, W) uint8, channels-last, on the device; rows: (B,) int64 on the CPU."""
         if self._resident is not None:
-            return self._resident[self._device.to(rows)].permute(0, 3, 1, 2)
+            return torch.permute(self._resident[self._device.to(rows)], (0, 3, 1, 2))
         return self._device.to(self._store.batch(rows.numpy()))
 
 
 def _fits(device: Device, store: ImageStore) -> bool:
-    if device.torch.type != "cuda":
+    if device.place.type != "cuda":
         return False
-    free, _ = torch.cuda.mem_get_info(device.torch)
+    free, _ = torch.cuda.mem_get_info(device.place)
     return bool(store.images.nbytes <= _SHARE_OF_DEVICE * free)
 
 
 def _copy_to(device: Device, store: ImageStore) -> Tensor:
-    resident = torch.empty(store.images.shape, dtype=torch.uint8, device=device.torch)
+    resident = torch.empty(store.images.shape, dtype=torch.uint8, device=device.place)
     for start in range(0, len(store), _CHUNK):
         rows = store.images[start : start + _CHUNK]
         resident[start : start + len(rows)] = torch.from_numpy(rows.copy())

@@ -26,6 +26,8 @@ class Streams:
 def streams(seed: int, epoch: int) -> Streams:
     """The generators of `epoch` in a run with `seed`."""
     seeds = np.random.SeedSequence([seed, epoch]).spawn(5)
-    numbers = [np.random.default_rng(s) for s in seeds[:3]]
-    tensors = [torch.Generator().manual_seed(int(s.generate_state(1)[0])) for s in seeds[3:]]
-    return Streams(*numbers, *tensors)
+    sample, cluster, batches = (np.random.default_rng(s) for s in seeds[:3])
+    augment, memory = (
+        torch.Generator().manual_seed(int(s.generate_state(1)[0])) for s in seeds[3:]
+    )
+    return Streams(sample, cluster, batches, augment, memory)

@@ -78,8 +78,10 @@ class RunFolder:
         """An existing run. Raises RunError when `path` is none."""
         folder = cls(Path(path))
         if not (folder.path / "run.json").is_file():
-            raise RunError(f"{path} is not a run folder (it has no run.json): "
-                           "give a folder that `resight train` or `resight demo` wrote")
+            raise RunError(
+                f"{path} is not a run folder (it has no run.json): "
+                "give a folder that `resight train` or `resight demo` wrote"
+            )
         return folder
 
     @property
@@ -170,4 +172,3 @@ def new_run_path(parent: Path, name: str) -> Path:
         if not path.exists():
             return path
     raise RunError(f"{parent} holds too many runs called {name!r}: choose a folder with --out")
-

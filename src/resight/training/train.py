@@ -34,7 +34,9 @@ def run(folder: RunFolder, recipe: Recipe, settings: RunSettings, store: ImageSt
     """
     rows = np.flatnonzero(store.crops.splits == "train")
     if len(rows) < 2:
-        raise DataError(f"{settings.data} has {len(rows)} readable training crops: at least 2 needed")
+        raise DataError(
+            f"{settings.data} has {len(rows)} readable training crops: at least 2 needed"
+        )
     recipe.check(store.crops.select(rows))
     with folder.lock():
         learner = _learner(recipe, settings, store, rows)
@@ -56,11 +58,9 @@ def run(folder: RunFolder, recipe: Recipe, settings: RunSettings, store: ImageSt
     return learner.encoder.eval()
 
 
-def _learner(
-    recipe: Recipe, settings: RunSettings, store: ImageStore, rows: IntArray
-) -> Learner:
+def _learner(recipe: Recipe, settings: RunSettings, store: ImageStore, rows: IntArray) -> Learner:
     device = Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
-    encoder = build_encoder(recipe.encoder, seed=settings.seed).to(device.torch)
+    encoder = build_encoder(recipe.encoder, seed=settings.seed).to(device.place)
     trained = [p for p in encoder.parameters() if p.requires_grad]
     optim = recipe.optim
     return Learner(
@@ -93,9 +93,7 @@ def _announce(learner: Learner, progress: Progress) -> None:
         log.info("continuing after epoch %d", progress.epochs_done)
 
 
-def _record(
-    epoch: int, result: EpochResult, learner: Learner, folder: RunFolder
-) -> dict[str, Any]:
+def _record(epoch: int, result: EpochResult, learner: Learner, folder: RunFolder) -> dict[str, Any]:
     """What the log keeps of an epoch; figures that need identities only report."""
     pseudo, graph = result.labelling.pseudo, result.labelling.graph
     cameras, identities = learner.crops.cameras, learner.crops.identities
