@@ -10,8 +10,6 @@ run. The doctor is judged by the adjusted Rand index with the true identities on
 from __future__ import annotations
 
 import argparse
-import datetime
-import platform
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import faiss
 import numpy as np
 import torch
+from _machine import machine
 
 from resight.clustering import DBSCAN, silhouette
 from resight.clustering.dbscan import dbscan
@@ -184,10 +183,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=20)
     parser.add_argument("--split-views", action="store_true")
     options = parser.parse_args()
-    print(
-        f"{datetime.date.today()}, {platform.processor() or platform.machine()}, "
-        f"{torch.get_num_threads()} threads"
-    )
+    print(f"{machine()}, {torch.get_num_threads()} threads")
     if options.doctor:
         doctor(options.worlds, options.split_views)
     else:

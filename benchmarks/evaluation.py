@@ -8,17 +8,15 @@ Ratios are within one run; absolute times depend on the machine.
 
 from __future__ import annotations
 
-import os
-import platform
 import resource
 import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from _machine import machine
 
 from resight.evaluation import Ranking, colour_histogram, rank
 
@@ -107,7 +105,7 @@ def measure(noise: float) -> None:
 
 
 def main() -> None:
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(machine())
     print(f"numpy {np.__version__}, Python {sys.version.split()[0]}, median of {REPEATS} runs")
     print(f"{QUERIES} queries, {GALLERY} gallery crops, D = {DIM}")
     for noise in (3.0, 8.0):

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
+
+from _machine import machine
 
 from resight.data.demo import render_world
 from resight.data.demo.pool import usable_cores
@@ -23,13 +23,6 @@ from resight.data.demo.pool import usable_cores
 def cpu_seconds() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
-
-
-def processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def measure(folder: Path, identities: int, size: tuple[int, int], workers: int) -> str:
@@ -51,8 +44,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(128, 64))
     arguments = parser.parse_args()
     height, width = arguments.size
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    print(f"{date.today()}, {processor()}, {usable_cores()} cores{load}, {height}x{width}")
+    print(f"{machine()}, {height}x{width}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         render_world(folder / "compile", identities=1, train_identities=1, progress=False)

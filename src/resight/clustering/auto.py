@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resight.clustering.dbscan import dbscan
-from resight.clustering.doctor import CANDIDATES, GraphProposal, propose_k1
+from resight.clustering.doctor import CANDIDATES, GraphProposal, diagnose, propose_k1
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
 
 
@@ -16,13 +16,20 @@ class AutoDBSCAN:
 
     Published settings (k1 = 30, eps about 0.6) assume the benchmarks' number of crops per
     individual. Here `propose_k1` chooses; the recipe's graph gives the candidates.
+
+    margin: how much smaller than proposed eps is, because training forgives a split individual
+    more easily than two merged ones (Cluster Contrast, Table 5), and the best separation merges
+    look-alikes.
     """
 
     min_samples: int = 4
+    margin: float = 0.1
 
     def __post_init__(self) -> None:
         if self.min_samples < 1:
             raise ValueError(f"min_samples is {self.min_samples}, expected at least 1")
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin is {self.margin}, expected 0 <= margin < 1")
 
     def choose(
         self,
@@ -31,7 +38,9 @@ class AutoDBSCAN:
         *,
         cameras: IntArray | None,
     ) -> tuple[Graph, PseudoLabels, GraphProposal] | None:
-        """The graph, its labels and why; None when no setting is of use.
+        """The graph, its labels and the settings used; None when no setting is of use.
+
+        Where eps less the margin leaves nothing to train on, eps is used as it was proposed.
 
         vectors: (N, D) what the graphs are made of. build: the graph with (k1, k2).
         cameras: (N,), or None.
@@ -42,5 +51,8 @@ class AutoDBSCAN:
         if proposal is None:
             return None
         graph = build(proposal.k1, proposal.k2)
-        labels = dbscan(graph.near(proposal.eps), min_samples=self.min_samples)
-        return graph, labels, proposal
+        for eps in (max(0.0, proposal.eps - self.margin), proposal.eps):
+            labels = dbscan(graph.near(eps), min_samples=self.min_samples)
+            if diagnose(labels) is None:
+                break
+        return graph, labels, replace(proposal, eps=eps)

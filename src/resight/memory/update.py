@@ -43,16 +43,16 @@ def vanilla(
 ) -> Tensor:
     """Every member in turn, in batch order, normalising after each (the released default).
 
-    Step j moves all clusters at once by their j-th member, so that the number of steps is the
+    Turn j moves all clusters at once by their j-th member, so that the number of turns is the
     size of the largest cluster in the batch, not of the batch.
     """
     del cameras, generator
-    clusters, group = torch.unique(labels, return_inverse=True)
-    turn = _turn(group)
+    clusters, order, turns = _by_turn(labels)
     rows = memory[clusters]
-    for members in _by_turn(turn):
-        mine = group[members]
-        rows[mine] = _move(rows[mine], q[members], momentum)
+    for members in torch.split(q[order], turns):
+        moved = rows[: len(members)]
+        torch.lerp(members, moved, momentum, out=moved)
+        F.normalize(moved, out=moved)
     return memory.index_copy(0, clusters, rows)
 
 
@@ -157,7 +157,16 @@ def _turn(group: Tensor) -> Tensor:
     return turn
 
 
-def _by_turn(turn: Tensor) -> tuple[Tensor, ...]:
-    """The batch entries of each turn, in one split (one device synchronisation for all)."""
-    order = torch.argsort(turn, stable=True)
-    return torch.split(order, torch.bincount(turn).tolist())
+def _by_turn(labels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """The batch in turns, the j-th members of all clusters being turn j.
+
+    Returns the clusters (K,), the largest first; the batch entries (B,) turn by turn, and within
+    a turn in the order of the clusters; and how many of the clusters take part in each turn,
+    always the first ones. Turns are then slices, read off with one device synchronisation.
+    """
+    clusters, group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
+    by_size = torch.argsort(counts, descending=True, stable=True)
+    place = torch.argsort(by_size)
+    turn = _turn(group)
+    order = torch.argsort(turn * len(clusters) + place[group])
+    return clusters[by_size], order, torch.bincount(turn).tolist()
