@@ -3,10 +3,10 @@
     python benchmarks/decoding.py [--images 12000] [--rounds 3] [--workers N]
 
 Raw is Image.open, convert, a bicubic resize and the pixels as an array, in one process per core,
-already started, that writes nothing. The store's time is a whole call: starting processes, hashing, writing, syncing.
-Both run in turn in every round, and ratios (raw / store, higher is better) are taken within a
-round: of the wall clock, which neighbours on the machine disturb, and of the processors' time,
-which they disturb less.
+already started, that writes nothing. The store's time is a whole call: starting processes,
+hashing, writing, syncing. Both run in turn in every round, and ratios
+(raw / store, higher is better) are taken within a round: of the wall clock, which neighbours on
+the machine disturb, and of the processors' time, which they disturb less.
 """
 
 from __future__ import annotations

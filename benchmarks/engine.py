@@ -6,7 +6,7 @@ training    an epoch's training part, against as many bare forward, backward and
             same encoder on one fixed batch, with the cross-entropy of its embeddings as the loss
 extraction  `extract`, against bare inference in the same precision on one fixed batch
 memory      ClusterNCE forward and backward with respect to q, and each update policy, on one
-            thread, in milliseconds besides the two matrix products
+            thread, in milliseconds of its processor besides the two matrix products
 start       `import resight` and `resight --help` in new processes
 load        bare training steps beside a process that keeps one core busy: with the waiting of
             threads that resight chooses, with OpenMP's default, and with spinning
@@ -36,8 +36,16 @@ from PIL import Image
 IDENTITIES, SHOTS, SIZE = 48, 8, (128, 64)
 BATCH, EXTRACT_BATCH = 64, 256
 QUERIES, MEMBERS, DIM, CLUSTERS = 256, 16, 2_048, 750
-MEMORY_ROUNDS, START_ROUNDS, LOAD_ROUNDS = 20, 5, 3
+MEMORY_ROUNDS, START_ROUNDS = 40, 5
 UNDER_LOAD = "--under-load"
+SPIN = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+parent = os.getppid()
+while os.getppid() == parent:
+    sum(range(100_000))
+"""
 DEFAULT_WAIT, OWN_WAIT, SPINNING = "default", "resight", "active"
 
 
@@ -45,6 +53,13 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def thread_milliseconds(work: Callable[[], object]) -> float:
+    """Of this thread on a processor: what the rest of the machine does is not counted."""
+    started = time.thread_time()
+    work()
+    return 1e3 * (time.thread_time() - started)
 
 
 def spread(values: list[float], digits: int = 3) -> str:
@@ -109,7 +124,7 @@ def network(device):
     from resight.models import build_encoder
 
     recipe = recipe_for("cluster-contrast")
-    encoder = build_encoder(recipe.encoder).to(device.torch)
+    encoder = build_encoder(recipe.encoder).to(device.place)
     trained = [p for p in encoder.parameters() if p.requires_grad]
     optim = recipe.optim
     return encoder, torch.optim.Adam(trained, lr=optim.lr, weight_decay=optim.weight_decay)
@@ -119,7 +134,7 @@ def fixed_images(n: int, device):
     import torch
 
     images = torch.randn(n, 3, *SIZE, generator=torch.Generator().manual_seed(0))
-    return images.contiguous(memory_format=torch.channels_last).to(device.torch)
+    return images.contiguous(memory_format=torch.channels_last).to(device.place)
 
 
 def bare_training(device) -> Callable[[int], float]:
@@ -131,7 +146,7 @@ def bare_training(device) -> Callable[[int], float]:
 
     encoder, optimizer = network(device)
     images = fixed_images(BATCH, device)
-    labels = torch.arange(BATCH, device=device.torch)
+    labels = torch.arange(BATCH, device=device.place)
 
     def train(steps: int) -> float:
         encoder.train()
@@ -142,7 +157,7 @@ def bare_training(device) -> Callable[[int], float]:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return train
 
@@ -190,9 +205,8 @@ def extraction(options: argparse.Namespace) -> None:
         times = [(seconds(whole), seconds(bare)) for _ in range(options.repeats)]
     precision = "bf16" if device.extract_bf16 else "float32"
     print(f"extract / bare inference        {spread([a / b for a, b in times])}   goal <= 1.10")
-    print(
-        f"  bare, {precision}                   {len(rows) / min(b for _, b in times):.0f} images/s"
-    )
+    fastest = len(rows) / min(base for _, base in times)
+    print(f"  bare, {precision}: {fastest:.0f} images/s")
 
 
 def memory(options: argparse.Namespace) -> None:
@@ -219,16 +233,16 @@ def memory(options: argparse.Namespace) -> None:
         cluster_nce(tracked, vectors, labels, temperature=0.05).mean().backward()
 
     def update(policy: str) -> None:
-        POLICIES[policy](vectors, q, labels, momentum=0.1, generator=generator)
+        POLICIES[policy](vectors, q, labels, momentum=0.1, generator=generator, inplace=True)
 
     products(), loss()
     extra, bare = [], []
     updates: dict[str, list[float]] = {policy: [] for policy in POLICIES}
     for _ in range(MEMORY_ROUNDS):
-        bare.append(1e3 * seconds(products))
-        extra.append(1e3 * seconds(loss) - bare[-1])
+        bare.append(thread_milliseconds(products))
+        extra.append(thread_milliseconds(loss) - bare[-1])
         for policy, times in updates.items():
-            times.append(1e3 * seconds(lambda policy=policy: update(policy)))
+            times.append(thread_milliseconds(lambda policy=policy: update(policy)))
     torch.set_num_threads(threads)
     print(
         f"B = {QUERIES}, D = {DIM}, C = {CLUSTERS}, one thread; besides the products, goal < 3 ms"
@@ -257,9 +271,7 @@ def start(options: argparse.Namespace) -> None:
 @contextmanager
 def busy_core() -> Iterator[None]:
     """A process that computes without end, on one core where the system can bind it."""
-    spin = "import os\nif hasattr(os, 'sched_setaffinity'):\n"
-    spin += "    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
-    process = subprocess.Popen([sys.executable, "-c", spin])
+    process = subprocess.Popen([sys.executable, "-c", SPIN])
     try:
         yield
     finally:
@@ -293,14 +305,13 @@ def load(options: argparse.Namespace) -> None:
     with busy_core():
         rounds = [
             {wait: step_in_new_process(wait, options.steps) for wait in waits}
-            for _ in range(LOAD_ROUNDS)
+            for _ in range(options.repeats)
         ]
     own = [times[OWN_WAIT] for times in rounds]
     print(f"a training step beside a busy core, resight's waiting: {spread(own, 0)} ms")
     for wait in waits[1:]:
-        print(
-            f"  {wait} waiting / resight's      {spread([r[wait] / r[OWN_WAIT] for r in rounds], 2)}"
-        )
+        ratios = [times[wait] / times[OWN_WAIT] for times in rounds]
+        print(f"  {wait} waiting / resight's        {spread(ratios, 2)}")
 
 
 PARTS = {

@@ -11,11 +11,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import inspect
+import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Union
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 HOMES = (
     "resight.graph",
@@ -25,6 +27,8 @@ HOMES = (
     "resight.schedules",
 )
 PART = "part"
+
+_FINITE = ConfigDict(allow_inf_nan=False)
 
 
 def to_plain(value: Any, *, annotated: Any = None) -> Any:
@@ -47,16 +51,16 @@ def from_plain(kind: Any, plain: Any, *, where: str, problems: list[str]) -> Any
     What is wrong is appended to `problems`, each line beginning with `where`, so that all of it
     can be told at once; the result is None then.
     """
-    if isinstance(plain, Mapping):
-        chosen = _class_of(kind, plain, where, problems)
+    item = _item_slot(kind)
+    if item is not None:
+        return _build_each(item, plain, where, problems)
+    slots = _slots(kind)
+    if slots and (isinstance(plain, Mapping) or len(slots) == len(_members(kind))):
+        chosen = _class_of(slots, plain, where, problems)
         return None if chosen is None else _build(chosen, plain, where, problems)
-    if isinstance(plain, list) and any(isinstance(item, Mapping) for item in plain):
-        return tuple(
-            from_plain(None, item, where=f"{where}.{i}", problems=problems)
-            for i, item in enumerate(plain)
-        )
     try:
-        return TypeAdapter(kind).validate_python(plain)
+        values = Union[tuple(k for k in _members(kind) if k not in slots)] if slots else kind
+        return TypeAdapter(values, config=_FINITE).validate_python(plain)
     except ValidationError as error:
         problems += [f"{where}: {e['msg']}, got {plain!r}" for e in error.errors()[:1]]
         return None
@@ -71,48 +75,139 @@ def near(name: str, names: Iterable[str]) -> str:
     return f"there are {', '.join(sorted(known))}"
 
 
+def _members(kind: Any) -> tuple[Any, ...]:
+    """The kinds that a union joins; any other kind alone."""
+    union = typing.get_origin(kind) in (Union, types.UnionType)
+    return typing.get_args(kind) if union else (kind,)
+
+
+def _slots(kind: Any) -> tuple[type, ...]:
+    """Those kinds of a union that parts fill: dataclasses and protocols."""
+    return tuple(
+        k
+        for k in _members(kind)
+        if isinstance(k, type)
+        and (dataclasses.is_dataclass(k) or getattr(k, "_is_protocol", False))
+    )
+
+
+def _item_slot(kind: Any) -> type | None:
+    """What `tuple[kind, ...]` holds, if that is parts."""
+    items = typing.get_args(kind) if typing.get_origin(kind) is tuple else ()
+    return next(iter(_slots(items[0])), None) if items else None
+
+
+def _build_each(item: type, plain: Any, where: str, problems: list[str]) -> Any:
+    if not isinstance(plain, list | tuple):
+        problems.append(f"{where}: expected a list of parts, got {plain!r}")
+        return None
+    return tuple(
+        from_plain(item, value, where=f"{where}.{i}", problems=problems)
+        for i, value in enumerate(plain)
+    )
+
+
 def _build(cls: type, plain: Mapping[str, Any], where: str, problems: list[str]) -> Any:
     hints = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]
+    fields = {f.name: f for f in dataclasses.fields(cls)}
     before = len(problems)
     values = {}
     for key, value in plain.items():
         if key == PART:
             continue
         place = f"{where}.{key}" if where else str(key)
-        if key not in names:
-            problems.append(f"{place}: no such setting; {near(str(key), names)}")
+        if key not in fields:
+            problems.append(f"{place}: no such setting; {near(str(key), fields)}")
         else:
             values[key] = from_plain(hints[key], value, where=place, problems=problems)
+    needed = [name for name, f in fields.items() if _is_required(f) and name not in plain]
+    problems += [f"{where}.{name}: {cls.__name__} needs this setting" for name in needed]
     if len(problems) > before:
         return None
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
-        problems.append(f"{where}: {error}")
+        problems.append(f"{where}: {error}" if where else str(error))
         return None
 
 
-def _class_of(kind: Any, plain: Mapping[str, Any], where: str, problems: list[str]) -> type | None:
-    if PART not in plain:
-        if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-            return kind
-        problems.append(f"{where}: say which part with {PART}: NAME; there are {_all_names()}")
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.init and field.default is missing and field.default_factory is missing
+
+
+def _class_of(slots: tuple[type, ...], plain: Any, where: str, problems: list[str]) -> type | None:
+    """The class that `plain` names, or the only one that its place takes."""
+    only = slots[0] if len(slots) == 1 and dataclasses.is_dataclass(slots[0]) else None
+    named = isinstance(plain, Mapping) and PART in plain
+    if only is not None and isinstance(plain, Mapping) and not named:
+        return only
+    fitting = {name: cls for name, cls in _parts().items() if _fits(cls, slots)}
+    if only is not None:
+        fitting[only.__name__] = only
+    name = plain[PART] if named else None
+    if not isinstance(name, str):
+        told = "say its settings as" if only is not None else "say which part with part: NAME;"
+        shown = (
+            f"{told} {', '.join(f.name for f in dataclasses.fields(only))}"
+            if only
+            else (f"{told} there are {', '.join(sorted(fitting))}")
+        )
+        problems.append(f"{where}: {shown}, got {plain!r}")
         return None
-    name = str(plain[PART])
-    module, _, outside = name.partition(":")
-    known = _outside_part(module, outside) if outside else _parts().get(name)
-    if known is None:
-        problems.append(f"{where}.{PART}: unknown part {name!r}; {near(name, _parts())}")
-    return known
+    if ":" in name:
+        return _outside_part(name, slots, where, problems)
+    if name not in fitting:
+        kind = "does not fit here" if name in _parts() else "is unknown"
+        problems.append(f"{where}.{PART}: {name!r} {kind}; {near(name, fitting)}")
+    return fitting.get(name)
 
 
-def _outside_part(module: str, name: str) -> type | None:
+def _fits(cls: type, slots: tuple[type, ...]) -> bool:
+    """Whether parts of this class can stand in one of the slots."""
+    return any(
+        issubclass(cls, slot) if dataclasses.is_dataclass(slot) else _follows(cls, slot)
+        for slot in slots
+    )
+
+
+def _follows(cls: type, protocol: type) -> bool:
+    """Whether `cls` has the fields and methods of `protocol`, these with the same parameters."""
+    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name, wanted in vars(protocol).items():
+        if name != "__call__" and (name.startswith("_") or name in fields):
+            continue
+        found = getattr(cls, name, None)
+        if found is None:
+            return False
+        if callable(wanted) and _parameters(found) != _parameters(wanted):
+            return False
+    return True
+
+
+def _parameters(function: Any) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def _outside_part(
+    name: str, slots: tuple[type, ...], where: str, problems: list[str]
+) -> type | None:
+    module, _, leaf = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError:
+        if not all(word.isidentifier() for word in module.split(".")):
+            raise ImportError(f"{module!r} is no module name")
+        found = getattr(importlib.import_module(module), leaf, None)
+    except ImportError as error:
+        problems.append(f"{where}.{PART}: cannot import {name!r}: {error}")
         return None
-    return found if dataclasses.is_dataclass(found) and isinstance(found, type) else None
+    if not (isinstance(found, type) and dataclasses.is_dataclass(found)):
+        problems.append(f"{where}.{PART}: {name!r} is no dataclass, which a part has to be")
+        return None
+    if not _fits(found, slots):
+        expected = " or ".join(slot.__name__ for slot in slots)
+        problems.append(f"{where}.{PART}: {name!r} does not fit here, expected a {expected}")
+        return None
+    return found
 
 
 def _parts() -> dict[str, type]:
@@ -130,10 +225,6 @@ def _parts() -> dict[str, type]:
 def _is_value(cls: type) -> bool:
     """Parts compare by their fields; graphs and other records by identity."""
     return "__eq__" in vars(cls)
-
-
-def _all_names() -> str:
-    return ", ".join(sorted(_parts()))
 
 
 def _name(cls: type) -> str:

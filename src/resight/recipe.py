@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -106,6 +106,8 @@ class OptimPlan:
             )
         if self.lr <= 0 or self.passes <= 0:
             raise ValueError(f"lr={self.lr} and passes={self.passes} should be above 0")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay={self.weight_decay} should be >= 0")
 
     def batches_for(self, n_clustered: int, batch_size: int) -> int:
         """How many batches an epoch has."""
@@ -171,11 +173,12 @@ class Recipe:
         try:
             plain = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ConfigError(f"{source} is not valid YAML: {error}") from error
+            told = " ".join(str(error).split())
+            raise ConfigError(f"{source} is not valid YAML: {told}") from error
         if not isinstance(plain, dict):
             raise ConfigError(f"{source} should hold settings like `name: value`, got {plain!r}")
         written = plain.pop("format", FORMAT)
-        if not isinstance(written, int) or written > FORMAT:
+        if written not in range(1, FORMAT + 1):
             raise ConfigError(
                 f"{source} has format {written!r}, this resight reads up to {FORMAT}: "
                 "update resight, or write the recipe anew with `resight methods show`"
@@ -193,9 +196,7 @@ class Recipe:
         ordered = sorted(settings.items(), key=lambda item: not item[0].endswith(f".{PART}"))
         for key, value in ordered:
             _set(plain, key, value, problems)
-        if problems:
-            raise ConfigError("; ".join(problems))
-        return _recipe(plain, "settings")
+        return _recipe(plain, "settings", problems)
 
 
 def parse_settings(lines: list[str]) -> dict[str, Any]:
@@ -222,36 +223,39 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _recipe(plain: Mapping[str, Any], source: str) -> Recipe:
-    problems: list[str] = []
-    built = from_plain(Recipe, plain, where="", problems=problems)
-    if problems:
-        raise ConfigError(f"{source}: " + "; ".join(problems))
+def _recipe(plain: Mapping[str, Any], source: str, problems: Sequence[str] = ()) -> Recipe:
+    """The recipe of `plain`; what was wrong already is told together with what is found here."""
+    found = [*problems]
+    built = from_plain(Recipe, plain, where="", problems=found)
+    if found:
+        raise ConfigError(f"{source}: " + "; ".join(found))
     recipe: Recipe = built
     return recipe
 
 
 def _set(plain: Any, key: str, value: Any, problems: list[str]) -> None:
-    """Replace one value of nested plain data; `key` is its path, with dots."""
+    """Put `value` in its place; whether a part has the setting is for `from_plain` to say."""
     *path, last = key.split(".")
-    node = plain
-    for depth, name in enumerate([*path, last]):
-        known = _keys(node)
-        if name not in known:
-            problems.append(
-                f"{'.'.join([*path, last][: depth + 1])}: no such setting; "
-                f"{near(name, known) if known else 'it has no parts'}"
-            )
+    node, walked = plain, ""
+    for name in path:
+        node, walked = _inside(node, name, walked, problems), f"{walked}{name}."
+        if node is None:
             return
-        parent, step = node, known[name]
-        node = parent[step]
-    if last == PART and node != value:
-        parent.clear()
-    parent[step] = value
+    if not isinstance(node, dict):
+        if _inside(node, last, walked, problems) is not None:
+            node[int(last)] = value
+        return
+    if last == PART and node.get(PART) != value:
+        node.clear()
+    node[last] = value
 
 
-def _keys(node: Any) -> dict[str, Any]:
-    """What can follow in a path: names of a mapping, numbers of a list."""
-    if isinstance(node, dict):
-        return {str(name): name for name in node}
-    return {str(i): i for i in range(len(node))} if isinstance(node, list) else {}
+def _inside(node: Any, name: str, walked: str, problems: list[str]) -> Any:
+    """What `node` holds under `name`; None, and a problem, when there is no such thing."""
+    if isinstance(node, list):
+        node = {str(i): item for i, item in enumerate(node)}
+    if not isinstance(node, dict) or name not in node:
+        hint = near(name, node) if isinstance(node, dict) else f"{walked[:-1]} is a plain value"
+        problems.append(f"{walked}{name}: no such setting; {hint}")
+        return None
+    return node[name]

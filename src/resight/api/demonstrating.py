@@ -23,6 +23,7 @@ from resight.training.train import run
 log = logging.getLogger(__name__)
 
 PROTOCOL = "camera-pairs"
+SHORT = {"optim.epochs": 10}
 
 
 def demo(
@@ -59,7 +60,7 @@ def demo(
         shots=shots,
         seed=seed,
     )
-    recipe = recipe_for("cluster-contrast").override(settings or {})
+    recipe = recipe_for("cluster-contrast").override({**SHORT, **(settings or {})})
     store = ImageStore.open(read_crops(data), size=recipe.size)
     asked = RunSettings(
         data=str(data.absolute()),
@@ -86,10 +87,9 @@ def _trained(path: Path, recipe: Recipe, asked: RunSettings, store: ImageStore) 
 
 def _compare(folder: RunFolder, bound: RunFolder | None, judge: Judge, seed: int) -> None:
     """Write the evaluation of the run beside its baselines and, where there is one, its bound."""
-    encoder, _ = load(folder.path)
-    features = judge.embed(encoder)
+    features = judge.embed(load(folder.path)[0])
     evaluation = judge.figures(features)
-    comparison = judge.baselines(encoder.spec, seed=seed)
+    comparison = judge.baselines(folder.recipe().encoder, seed=seed)
     comparison.append({"name": "trained without labels", "figures": dict(evaluation.figures)})
     if bound is not None:
         labelled = judge.figures(judge.embed(load(bound.path)[0]))

@@ -56,7 +56,7 @@ def evaluate(
     evaluation = judge.figures(features)
     comparison = []
     if baselines:
-        comparison = judge.baselines(encoder.spec, seed=asked.seed)
+        comparison = judge.baselines(folder.recipe().encoder, seed=asked.seed)
         comparison.append({"name": "trained without labels", "figures": dict(evaluation.figures)})
     log.info("%s: %s", evaluation.protocol, summary(evaluation.figures))
     for note in evaluation.notes:

@@ -62,9 +62,9 @@ def train(
         evaluate_every=evaluate_every,
     )
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
-    folder = RunFolder.create(path, chosen, asked)
+    RunFolder.check_free(path)
     store = ImageStore.open(crops, size=chosen.size, strict=strict)
-    return _finish(folder, chosen, asked, store)
+    return _finish(RunFolder.create(path, chosen, asked), chosen, asked, store)
 
 
 def resume(run_folder: str | Path) -> Path:
@@ -81,6 +81,8 @@ def resume(run_folder: str | Path) -> Path:
 
 
 def _finish(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
+    if store.broken:
+        folder.write_json("unreadable.json", {b.path: b.reason for b in store.broken})
     run(folder, recipe, asked, store)
     evaluate(folder.path)
     report(folder.path)

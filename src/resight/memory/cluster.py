@@ -55,18 +55,19 @@ class ClusterVectors:
         self._generator = generator
 
     def read(self) -> Mapping[str, Tensor]:
-        """{view: (C, D)} the vectors that the losses compare with."""
+        """{view: (C, D)} the vectors that the losses compare with; `write` moves them in place."""
         return self._vectors
 
     @torch.no_grad()
     def write(self, embeddings: Mapping[str, Tensor], batch: Batch) -> None:
         """Move the clusters of the batch towards its embeddings {view: (B, D)}."""
         for view, q in embeddings.items():
-            self._vectors[view] = self._update(
+            self._update(
                 self._vectors[view],
                 q,
                 batch.labels,
                 momentum=self._momentum,
                 cameras=batch.cameras,
                 generator=self._generator,
+                inplace=True,
             )

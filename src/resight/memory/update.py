@@ -3,7 +3,8 @@
 Each policy moves the vector of every cluster that has members in the batch,
 c_k <- normalise(m c_k + (1 - m) q), where m (`momentum`) is the weight of the OLD vector and q
 what the policy makes of the members. All take memory (C, D), q (B, D) and labels (B,) int64 in
-0 … C-1, and return a new (C, D); other rows are unchanged.
+0 … C-1, and return the memory with the other rows unchanged: a new (C, D), or with `inplace`
+the one given, which saves copying it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class UpdatePolicy(Protocol):
         momentum: float,
         cameras: Tensor | None = None,
         generator: torch.Generator | None = None,
+        inplace: bool = False,
     ) -> Tensor:
         """Return the updated memory."""
         ...
@@ -40,6 +42,7 @@ def vanilla(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """Every member in turn, in batch order, normalising after each (the released default).
 
@@ -53,7 +56,7 @@ def vanilla(
         moved = rows[: len(members)]
         torch.lerp(members, moved, momentum, out=moved)
         F.normalize(moved, out=moved)
-    return memory.index_copy(0, clusters, rows)
+    return _replace(memory, clusters, rows, inplace)
 
 
 def average(
@@ -64,13 +67,14 @@ def average(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """The mean of the members."""
     del cameras, generator
     clusters, group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
     sums = q.new_zeros(len(clusters), q.shape[1]).index_add_(0, group, q)
     moved = _move(memory[clusters], sums / counts[:, None], momentum)
-    return memory.index_copy(0, clusters, moved)
+    return _replace(memory, clusters, moved, inplace)
 
 
 def random(
@@ -81,11 +85,12 @@ def random(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """One member, uniformly."""
     del cameras
     key = torch.rand(len(q), generator=generator).to(q.device)
-    return _move_to_first(memory, q, labels, key, momentum)
+    return _move_to_first(memory, q, labels, key, momentum, inplace)
 
 
 def easy(
@@ -96,10 +101,11 @@ def easy(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """The member most similar to the cluster's vector; the first in the batch on ties."""
     del cameras, generator
-    return _move_to_first(memory, q, labels, -_own_similarity(memory, q, labels), momentum)
+    return _move_to_first(memory, q, labels, -_own_similarity(memory, q, labels), momentum, inplace)
 
 
 def hard(
@@ -110,10 +116,11 @@ def hard(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
+    inplace: bool = False,
 ) -> Tensor:
     """The member least similar to the cluster's vector (Eq. 2); the first in the batch on ties."""
     del cameras, generator
-    return _move_to_first(memory, q, labels, _own_similarity(memory, q, labels), momentum)
+    return _move_to_first(memory, q, labels, _own_similarity(memory, q, labels), momentum, inplace)
 
 
 POLICIES: dict[str, UpdatePolicy] = {
@@ -129,12 +136,17 @@ def _move(rows: Tensor, q: Tensor, momentum: float) -> Tensor:
     return F.normalize(torch.lerp(q, rows, momentum))
 
 
+def _replace(memory: Tensor, clusters: Tensor, rows: Tensor, inplace: bool) -> Tensor:
+    target = memory if inplace else memory.clone()
+    return target.index_copy_(0, clusters, rows)
+
+
 def _own_similarity(memory: Tensor, q: Tensor, labels: Tensor) -> Tensor:
     return torch.einsum("bd,bd->b", q, memory[labels])
 
 
 def _move_to_first(
-    memory: Tensor, q: Tensor, labels: Tensor, key: Tensor, momentum: float
+    memory: Tensor, q: Tensor, labels: Tensor, key: Tensor, momentum: float, inplace: bool
 ) -> Tensor:
     """Each cluster moves to its member with the smallest key, the earliest one on ties."""
     by_key = torch.argsort(key, stable=True)
@@ -144,7 +156,7 @@ def _move_to_first(
     is_first[1:] = sorted_labels[1:] != sorted_labels[:-1]
     chosen = order[is_first]
     clusters = labels[chosen]
-    return memory.index_copy(0, clusters, _move(memory[clusters], q[chosen], momentum))
+    return _replace(memory, clusters, _move(memory[clusters], q[chosen], momentum), inplace)
 
 
 def _turn(group: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def cluster_contrast() -> Recipe:
         graph=Jaccard(centre_cameras=True, colour=0.5),
         clusterer=AutoDBSCAN(),
         batches=PKBatches(identities=8, instances=8),
-        optim=OptimPlan(epochs=12, iterations=0, passes=1.0, schedule=Cosine()),
+        optim=OptimPlan(epochs=20, iterations=0, passes=1.0, schedule=Cosine()),
     )
 
 

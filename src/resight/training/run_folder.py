@@ -62,16 +62,21 @@ class RunFolder:
 
         Raises RunError when it holds something already, ResightError when it cannot be written.
         """
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"{path} exists already: continue it with `resight resume {path}`, "
-                "or choose another folder with --out"
-            )
+        cls.check_free(path)
         folder = cls(path)
         recipe.save(path / "recipe.yaml")
         about = {"format": FORMAT, "resight": resight.__version__, **asdict(settings)}
         folder.write_json("run.json", about)
         return folder
+
+    @staticmethod
+    def check_free(path: Path) -> None:
+        """Raise RunError unless `path` can become a new run: absent, or an empty folder."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} exists already: continue it with `resight resume {path}`, "
+                "or choose another folder with --out"
+            )
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
