@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import torch
 
@@ -47,6 +47,9 @@ class Device:
         if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
             found = torch.cuda.device_count()
             raise ConfigError(f"device {name!r} is not there: torch sees {found} CUDA devices")
+        if precision not in get_args(Precision):
+            known = ", ".join(get_args(Precision))
+            raise ConfigError(f"unknown precision {precision!r}: use one of {known}")
         if precision != "auto":
             return cls(device, precision == "bf16", precision == "bf16")
         cuda = device.type == "cuda"

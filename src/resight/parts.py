@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import importlib
 import inspect
+import operator
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -59,8 +61,7 @@ def from_plain(kind: Any, plain: Any, *, where: str, problems: list[str]) -> Any
         chosen = _class_of(slots, plain, where, problems)
         return None if chosen is None else _build(chosen, plain, where, problems)
     try:
-        values = Union[tuple(k for k in _members(kind) if k not in slots)] if slots else kind
-        return TypeAdapter(values, config=_FINITE).validate_python(plain)
+        return TypeAdapter(_without(kind, slots), config=_FINITE).validate_python(plain)
     except ValidationError as error:
         problems += [f"{where}: {e['msg']}, got {plain!r}" for e in error.errors()[:1]]
         return None
@@ -79,6 +80,11 @@ def _members(kind: Any) -> tuple[Any, ...]:
     """The kinds that a union joins; any other kind alone."""
     union = typing.get_origin(kind) in (Union, types.UnionType)
     return typing.get_args(kind) if union else (kind,)
+
+
+def _without(kind: Any, slots: tuple[type, ...]) -> Any:
+    """The union less its slots: the plain values that it takes."""
+    return functools.reduce(operator.or_, [k for k in _members(kind) if k not in slots])
 
 
 def _slots(kind: Any) -> tuple[type, ...]:
@@ -173,7 +179,7 @@ def _fits(cls: type, slots: tuple[type, ...]) -> bool:
 
 def _follows(cls: type, protocol: type) -> bool:
     """Whether `cls` has the fields and methods of `protocol`, these with the same parameters."""
-    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {f.name for f in dataclasses.fields(cls)}
     for name, wanted in vars(protocol).items():
         if name != "__call__" and (name.startswith("_") or name in fields):
             continue

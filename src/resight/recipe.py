@@ -142,6 +142,8 @@ class Recipe:
             raise ValueError(f"size={self.size} should be at least 32 x 32 pixels")
         if not 0 < self.sample_fraction <= 1:
             raise ValueError(f"sample_fraction={self.sample_fraction} should be in (0, 1]")
+        if self.batches.identities * self.batches.instances < 2:
+            raise ValueError(f"batches={self.batches} should hold at least 2 crops")
         if not self.losses:
             raise ValueError("losses is empty, expected at least one term")
 
@@ -163,6 +165,16 @@ class Recipe:
     def save(self, path: Path) -> None:
         """Write the YAML to `path`."""
         write_atomically(path, lambda draft: draft.write_text(self.to_yaml()))
+
+    @classmethod
+    def read(cls, path: str | Path) -> Recipe:
+        """The recipe in a YAML file. Raises ConfigError when it cannot be read or is wrong."""
+        try:
+            return cls.from_yaml(Path(path).read_text(encoding="utf-8"), source=str(path))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not a text file in UTF-8") from error
 
     @classmethod
     def from_yaml(cls, text: str, *, source: str = "recipe") -> Recipe:

@@ -18,7 +18,7 @@ from resight.methods import recipe_for
 from resight.models import load
 from resight.recipe import Recipe
 from resight.training.run_folder import RunFolder, RunSettings
-from resight.training.train import run
+from resight.training.train import prepare, run
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,10 @@ def demo(
 def _trained(path: Path, recipe: Recipe, asked: RunSettings, store: ImageStore) -> RunFolder:
     """The finished run at `path`: new, continued, or already there."""
     there = (path / "run.json").exists()
-    folder = RunFolder.open(path) if there else RunFolder.create(path, recipe, asked)
-    run(folder, folder.recipe(), asked, store)
+    folder = RunFolder.open(path) if there else None
+    learner = prepare(folder.recipe() if folder else recipe, asked, store)
+    folder = folder or RunFolder.create(path, recipe, asked)
+    run(folder, learner, evaluate_every=asked.evaluate_every)
     return folder
 
 

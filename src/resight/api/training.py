@@ -11,11 +11,11 @@ from resight.api.evaluating import evaluate
 from resight.api.reporting import report
 from resight.data import ImageStore, read_crops
 from resight.device import Precision
-from resight.errors import ConfigError
 from resight.methods import recipe_for
 from resight.recipe import Recipe
+from resight.training.epoch import Learner
 from resight.training.run_folder import RunFolder, RunSettings, new_run_path
-from resight.training.train import run
+from resight.training.train import prepare, run
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ def train(
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
     RunFolder.check_free(path)
     store = ImageStore.open(crops, size=chosen.size, strict=strict)
-    return _finish(RunFolder.create(path, chosen, asked), chosen, asked, store)
+    learner = prepare(chosen, asked, store)
+    return _finish(RunFolder.create(path, chosen, asked), learner, asked, store)
 
 
 def resume(run_folder: str | Path) -> Path:
@@ -77,13 +78,13 @@ def resume(run_folder: str | Path) -> Path:
     asked, recipe = folder.settings(), folder.recipe()
     crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
     store = ImageStore.open(crops, size=recipe.size, strict=asked.strict)
-    return _finish(folder, recipe, asked, store)
+    return _finish(folder, prepare(recipe, asked, store), asked, store)
 
 
-def _finish(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
+def _finish(folder: RunFolder, learner: Learner, asked: RunSettings, store: ImageStore) -> Path:
     if store.broken:
         folder.write_json("unreadable.json", {b.path: b.reason for b in store.broken})
-    run(folder, recipe, asked, store)
+    run(folder, learner, evaluate_every=asked.evaluate_every)
     evaluate(folder.path)
     report(folder.path)
     return folder.path
@@ -94,10 +95,7 @@ def _recipe(method: str, published: str | None, recipe: str | Path | Recipe | No
         return recipe
     if recipe is None:
         return recipe_for(method, published=published)
-    try:
-        return Recipe.from_yaml(Path(recipe).read_text(), source=str(recipe))
-    except OSError as error:
-        raise ConfigError(f"--recipe {recipe}: {error.strerror}") from error
+    return Recipe.read(recipe)
 
 
 def _name(data: str | Path, recipe: Recipe) -> str:

@@ -31,33 +31,36 @@ app.add_typer(methods.app, name="methods")
 app.add_typer(data.app, name="data")
 
 USER_ERROR = 2
-INTERRUPTED = 130
-TERMINATED = 143
+STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived."""
+class _Stopped(BaseException):
+    """A signal asks the process to end; unlike KeyboardInterrupt, no library swallows it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = signal.Signals(number)
 
 
 def main() -> None:
     """Run the command; mistakes that the user can mend end in one sentence and exit code 2."""
     _log_to_terminal()
-    signal.signal(signal.SIGTERM, _on_sigterm)
+    for number in STOPPING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     try:
         app(standalone_mode=True)
     except ResightError as error:
         _say(f"resight: {error}")
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        _say("interrupted: finished epochs are kept, `resight resume RUN` continues")
-        sys.exit(INTERRUPTED)
-    except _Terminated:
-        _say("terminated: finished epochs are kept, `resight resume RUN` continues")
-        sys.exit(TERMINATED)
+    except _Stopped as stopped:
+        word = STOPPING[stopped.number]
+        _say(f"{word}: finished epochs are kept, `resight resume RUN` continues")
+        sys.exit(128 + stopped.number)
 
 
-def _on_sigterm(number: int, frame: FrameType | None) -> None:
-    raise _Terminated
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _Stopped(number)
 
 
 def _say(text: str) -> None:

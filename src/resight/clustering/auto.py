@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from resight.clustering.dbscan import dbscan
-from resight.clustering.doctor import CANDIDATES, GraphProposal, diagnose, propose_k1
+from resight.clustering.doctor import GraphProposal, diagnose, propose_k1
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
+
+SMALL = ((8, 4), (12, 6), (16, 6))
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,8 @@ class AutoDBSCAN:
     """Each epoch, k1, k2 and eps are those whose clusters separate the crops best, label-free.
 
     Published settings (k1 = 30, eps about 0.6) assume the benchmarks' number of crops per
-    individual. Here `propose_k1` chooses; the recipe's graph gives the candidates.
+    individual. Here `propose_k1` chooses among smaller ones; the recipe's graph gives the
+    candidates. On small sets, k1 above 16 merged look-alikes or left more crops out.
 
     margin: how much smaller than proposed eps is, because training forgives a split individual
     more easily than two merged ones (Cluster Contrast, Table 5), and the best separation merges
@@ -23,7 +26,7 @@ class AutoDBSCAN:
     """
 
     min_samples: int = 4
-    margin: float = 0.1
+    margin: float = 0.025
 
     def __post_init__(self) -> None:
         if self.min_samples < 1:
@@ -46,7 +49,7 @@ class AutoDBSCAN:
         cameras: (N,), or None.
         """
         proposal = propose_k1(
-            vectors, build, cameras=cameras, candidates=CANDIDATES, min_samples=self.min_samples
+            vectors, build, cameras=cameras, candidates=SMALL, min_samples=self.min_samples
         )
         if proposal is None:
             return None

@@ -22,7 +22,8 @@ class EncoderSpec:
     backbone: a name of resight.models.backbones.BACKBONES or of timm. weights: "imagenet",
     "none", or a file. pooling: "gem" (p = 3, learnable), "avg", "max", "token" (transformers).
     last_stride: stride of the last stage, 1 or 2. embedding: "bn" tests with the feature that is
-    trained, after the BN neck; "pooled" with the one before it.
+    trained, after the BN neck; "pooled" with the one before it. mirror: in evaluation mode, embed
+    each image and its mirror image and take the normalised sum, at twice the time.
     """
 
     backbone: str = "efficientnet_lite0"
@@ -30,6 +31,7 @@ class EncoderSpec:
     pooling: Pooling = "gem"
     last_stride: Literal[1, 2] = 1
     embedding: Literal["bn", "pooled"] = "bn"
+    mirror: bool = False
 
 
 class Encoder(nn.Module):
@@ -62,6 +64,13 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Embed."""
+        q = self._embed(images)
+        if self.spec.mirror and not self.training:
+            mirrored = self._embed(images.flip(3))
+            q = {view: F.normalize(rows + mirrored[view]) for view, rows in q.items()}
+        return q
+
+    def _embed(self, images: Tensor) -> dict[str, Tensor]:
         pooled = self.pool(self._features(images))  # (B, D)
         before_neck = self.spec.embedding == "pooled" and not self.training
         return {GLOBAL: F.normalize(pooled if before_neck else self.neck(pooled))}

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from resight.errors import RunError
 from resight.files import write_atomically
@@ -20,7 +21,7 @@ FORMAT = 1
 def save(encoder: Encoder, folder: Path, *, size: tuple[int, int]) -> None:
     """Write `model.safetensors` and `model.json` into `folder`; `size` is (height, width)."""
     state = {key: value.detach().contiguous() for key, value in encoder.state_dict().items()}
-    write_atomically(folder / "model.safetensors", lambda path: save_file(state, path))
+    write_atomically(folder / "model.safetensors", lambda path: path.write_bytes(to_bytes(state)))
     described = {
         "format": FORMAT,
         "encoder": dataclasses.asdict(encoder.spec),

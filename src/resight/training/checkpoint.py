@@ -34,7 +34,17 @@ def save_checkpoint(
         "epochs_done": progress.epochs_done,
         "log": list(progress.log),
     }
-    write_atomically(path, lambda draft: torch.save(state, draft))
+    write_atomically(path, lambda draft: _save(state, draft))
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    """Through Python's file, whose OSError says that the disk is full; torch's own does not."""
+    with path.open("wb") as file:
+        torch.save(state, file)
+
+
+def _short(error: Exception) -> str:
+    return f"{error}".partition("\n")[0][:120]
 
 
 def load_checkpoint(
@@ -59,4 +69,7 @@ def load_checkpoint(
     except RunError:
         raise
     except Exception as error:  # torch.load's own errors share no base class
-        raise RunError(f"{path} cannot be read ({error}): the file is damaged") from error
+        raise RunError(
+            f"{path} cannot be read ({_short(error)}): the file is damaged: "
+            "remove it to train again from the first epoch"
+        ) from error

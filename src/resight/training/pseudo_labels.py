@@ -20,6 +20,8 @@ from resight.records import Features, Graph, PseudoLabels
 
 log = logging.getLogger(__name__)
 
+FARTHEST = 0.9
+
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
@@ -50,7 +52,8 @@ def label(recipe: Recipe, features: Features, rng: np.random.Generator) -> Label
         return Labelling(pseudo, graph)
     proposal = propose_eps(graph, features=recipe.graph.vectors(features))
     if proposal is None:
-        raise _hopeless(str(problem), "no other eps separates the crops into clusters either")
+        tried = "no other eps separates the crops into clusters either"
+        raise _hopeless(str(problem), f"{tried} ({_distances(graph)})")
     rescued = DBSCAN(proposal.eps)(graph, features, rng).without_small(recipe.min_cluster_size)
     still = diagnose(rescued)
     if still is not None:
@@ -68,7 +71,8 @@ def _proposed(recipe: Recipe, clusterer: AutoDBSCAN, features: Features) -> Labe
         cameras=None if features.crops is None else features.crops.cameras,
     )
     if chosen is None:
-        raise _hopeless("no k1 and eps separates the crops into clusters", "all were tried")
+        told = _distances(recipe.graph(features))
+        raise _hopeless("no k1 and eps separates the crops into clusters", told)
     graph, labels, proposal = chosen
     pseudo = labels.without_small(recipe.min_cluster_size)
     problem = diagnose(pseudo)
@@ -76,6 +80,22 @@ def _proposed(recipe: Recipe, clusterer: AutoDBSCAN, features: Features) -> Labe
         raise _hopeless(str(problem), proposal.explain())
     settings = {"k1": proposal.k1, "k2": proposal.k2, "eps": proposal.eps}
     return Labelling(pseudo, graph, settings=settings)
+
+
+def _distances(graph: Graph) -> str:
+    """How far the nearest other crop is, in words."""
+    near = graph.near(FARTHEST)
+    rows = np.repeat(np.arange(len(graph)), np.diff(near.indptr))
+    others = rows != near.indices
+    nearest = np.ones(len(graph))
+    np.minimum.at(nearest, rows[others], near.data[others])
+    low, middle, high = np.quantile(nearest, (0.1, 0.5, 0.9))
+    pairs = np.count_nonzero(others) / max(1, len(graph) * (len(graph) - 1))
+    return (
+        f"of {len(graph)} crops, a tenth has its nearest other within {low:.2f}, half within "
+        f"{middle:.2f}, nine tenths within {high:.2f}; {pairs:.0%} of all pairs are within "
+        f"{FARTHEST}"
+    )
 
 
 def _hopeless(problem: str, tried: str) -> NothingToLearnError:

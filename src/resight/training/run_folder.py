@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import resight
 from resight.errors import RunError
 from resight.files import write_atomically
-from resight.parts import near
+from resight.parts import from_plain
 from resight.recipe import Recipe
 from resight.records import Crops, IntArray
 
@@ -71,12 +71,21 @@ class RunFolder:
 
     @staticmethod
     def check_free(path: Path) -> None:
-        """Raise RunError unless `path` can become a new run: absent, or an empty folder."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        """Raise RunError unless `path` can become a new run: absent, or an empty folder.
+
+        What a start that was cut short left behind does not count.
+        """
+        if not path.exists():
+            return
+        if not path.is_dir():
+            raise RunError(f"{path} is a file: choose a folder with --out")
+        if (path / "run.json").exists():
             raise RunError(
                 f"{path} exists already: continue it with `resight resume {path}`, "
                 "or choose another folder with --out"
             )
+        if any(f.name != "recipe.yaml" and not f.name.startswith(".") for f in path.iterdir()):
+            raise RunError(f"{path} holds other files: choose an empty or new folder with --out")
 
     @classmethod
     def open(cls, path: str | Path) -> RunFolder:
@@ -96,49 +105,52 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """The recipe that the run was started with."""
-        file = self.path / "recipe.yaml"
-        try:
-            return Recipe.from_yaml(file.read_text(), source=str(file))
-        except FileNotFoundError as error:
-            raise RunError(f"{file} is missing") from error
+        return Recipe.read(self.path / "recipe.yaml")
 
     def settings(self) -> RunSettings:
         """What the run was asked for. Raises RunError when the file is damaged or newer."""
         file = self.path / "run.json"
         try:
-            plain = json.loads(file.read_text())
-        except ValueError as error:
-            raise RunError(f"{file} is not valid JSON: {error}") from error
-        if plain.pop("format", 0) > FORMAT:
-            raise RunError(f"{file} is of a newer resight than this one: update resight")
+            plain = dict(json.loads(file.read_text()))
+        except OSError as error:
+            raise RunError(f"cannot read {file}: {error.strerror}") from error
+        except (TypeError, ValueError) as error:
+            raise RunError(
+                f"{file} is damaged, it should hold settings as JSON: {error}"
+            ) from error
+        if plain.pop("format", None) not in range(1, FORMAT + 1):
+            raise RunError(f"{file} is not of this resight's format {FORMAT}: update resight")
         plain.pop("resight", None)
-        try:
-            return RunSettings(**plain)
-        except TypeError as error:
-            known = RunSettings.__dataclass_fields__
-            odd = next((key for key in plain if key not in known), "?")
-            raise RunError(f"{file}: unknown key {odd!r}; {near(odd, known)}") from error
+        problems: list[str] = []
+        settings = from_plain(RunSettings, plain, where="", problems=problems)
+        if problems:
+            raise RunError(f"{file} is damaged: {'; '.join(problems)}")
+        asked: RunSettings = settings
+        return asked
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the run, so that no other process trains into it; released even by kill -9."""
-        with open(self.path / ".lock", "w") as file:
+        """Hold the run, so that no other process trains into it; released even by kill -9.
+
+        Whoever holds it clears away what a killed process was writing.
+        """
+        try:
+            file = open(self.path / ".lock", "w")  # noqa: SIM115
+        except OSError as error:
+            raise RunError(f"cannot write to {self.path}: {error.strerror}") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 raise RunError(f"{self.path} is being trained by another process") from error
+            for draft in self.path.rglob(".*.tmp"):
+                draft.unlink(missing_ok=True)
             yield
 
     def write_log(self, records: tuple[dict[str, Any], ...]) -> None:
         """Replace the log: one JSON line per epoch, exactly those of the checkpoint."""
         text = "".join(json.dumps(record) + "\n" for record in records)
         write_atomically(self.path / "log.jsonl", lambda draft: draft.write_text(text))
-
-    def read_log(self) -> tuple[dict[str, Any], ...]:
-        """The records of the finished epochs."""
-        file = self.path / "log.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return tuple(json.loads(line) for line in lines)
 
     def write_labels(self, epoch: int, crops: Crops, labels: IntArray) -> None:
         """Pseudo-labels of an epoch (counted from 0): a row per crop with path, label, camera."""
@@ -149,9 +161,26 @@ class RunFolder:
         write_atomically(self._labels(epoch), lambda draft: pq.write_table(table, draft))
 
     def read_labels(self, epoch: int) -> IntArray:
-        """(N,) the labels that `write_labels` wrote."""
-        labels: IntArray = pq.read_table(self._labels(epoch))["label"].to_numpy()
+        """(N,) the labels that `write_labels` wrote. Raises RunError when they cannot be read."""
+        labels: IntArray = self._read_labels(epoch)["label"].to_numpy()
         return labels
+
+    def check_crops(self, epoch: int, crops: Crops) -> None:
+        """Raise RunError unless `epoch` was trained on these crops."""
+        before, now = set(self._read_labels(epoch)["path"].to_pylist()), set(crops.paths)
+        if before != now:
+            raise RunError(
+                f"the crops changed since epoch {epoch + 1} of {self.path}: "
+                f"{len(before - now)} are gone or cannot be read, {len(now - before)} are new; "
+                "bring the old ones back, or start a new run"
+            )
+
+    def _read_labels(self, epoch: int) -> pa.Table:
+        file = self._labels(epoch)
+        try:
+            return pq.read_table(file, columns=["path", "label"])
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"{file} cannot be read ({error}): start a new run") from error
 
     def _labels(self, epoch: int) -> Path:
         return self.path / "labels" / f"epoch_{epoch + 1:03d}.parquet"
@@ -160,14 +189,6 @@ class RunFolder:
         """Write one of the run's JSON files."""
         text = json.dumps(value, indent=2) + "\n"
         write_atomically(self.path / name, lambda draft: draft.write_text(text))
-
-    def read_json(self, name: str) -> dict[str, Any] | None:
-        """Read one of the run's JSON files; None when it is not there."""
-        file = self.path / name
-        if not file.exists():
-            return None
-        value: dict[str, Any] = json.loads(file.read_text())
-        return value
 
 
 def new_run_path(parent: Path, name: str) -> Path:

@@ -12,9 +12,9 @@ from resight.clustering.quality import against_identities, label_free
 from resight.data import ImageStore
 from resight.data.colour import colour_histogram
 from resight.device import Device
-from resight.errors import DataError
+from resight.errors import ConfigError, DataError
 from resight.evaluation import evaluate
-from resight.models import Encoder, build_encoder, save
+from resight.models import build_encoder, save
 from resight.recipe import Recipe
 from resight.records import Features, IntArray
 from resight.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -26,39 +26,19 @@ from resight.training.run_folder import RunFolder, RunSettings
 log = logging.getLogger(__name__)
 
 
-def run(folder: RunFolder, recipe: Recipe, settings: RunSettings, store: ImageStore) -> Encoder:
-    """Train until the recipe's last epoch, from wherever the folder's checkpoint stands.
+def prepare(recipe: Recipe, settings: RunSettings, store: ImageStore) -> Learner:
+    """Everything that training needs, before anything is written.
 
-    After every epoch the labels, the checkpoint, the log and the model are replaced, each in one
-    step; whatever ends the process loses at most the running epoch.
+    Raises ResightError subclasses when the recipe, the settings and the crops do not fit together.
     """
+    if settings.seed < 0:
+        raise ConfigError(f"seed is {settings.seed}, expected 0 or more")
     rows = np.flatnonzero(store.crops.splits == "train")
     if len(rows) < 2:
         raise DataError(
             f"{settings.data} has {len(rows)} readable training crops: at least 2 needed"
         )
     recipe.check(store.crops.select(rows))
-    with folder.lock():
-        learner = _learner(recipe, settings, store, rows)
-        progress = load_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer)
-        progress = progress or Progress(0, ())
-        folder.write_log(progress.log)
-        _announce(learner, progress)
-        for epoch in range(progress.epochs_done, recipe.optim.epochs):
-            result = run_epoch(learner, epoch)
-            record = _record(epoch, result, learner, folder)
-            if _is_due(epoch, settings.evaluate_every, recipe.optim.epochs):
-                record |= held_out(learner)
-            progress = Progress(epoch + 1, (*progress.log, record))
-            folder.write_labels(epoch, store.crops.select(rows), result.labels)
-            save_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer, progress)
-            folder.write_log(progress.log)
-            save(learner.encoder, folder.path, size=recipe.size)
-            log.info("%s", describe(record, recipe.optim.epochs))
-    return learner.encoder.eval()
-
-
-def _learner(recipe: Recipe, settings: RunSettings, store: ImageStore, rows: IntArray) -> Learner:
     device = Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
     encoder = build_encoder(recipe.encoder, seed=settings.seed).to(device.place)
     trained = [p for p in encoder.parameters() if p.requires_grad]
@@ -75,6 +55,41 @@ def _learner(recipe: Recipe, settings: RunSettings, store: ImageStore, rows: Int
         seed=settings.seed,
         colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
     )
+
+
+def run(folder: RunFolder, learner: Learner, *, evaluate_every: int) -> None:
+    """Train until the recipe's last epoch, from wherever the folder's checkpoint stands.
+
+    After every epoch the labels, the checkpoint, the log and the model are replaced, each in one
+    step; whatever ends the process loses at most the running epoch. evaluate_every: epochs between
+    evaluations, 0 for none.
+    """
+    epochs = learner.recipe.optim.epochs
+    crops = learner.crops.select(learner.rows)
+    with folder.lock():
+        progress = load_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer)
+        if progress is None:
+            progress = Progress(0, ())
+        else:
+            folder.check_crops(progress.epochs_done - 1, crops)
+            _write_state(folder, learner, progress)
+        _announce(learner, progress)
+        for epoch in range(progress.epochs_done, epochs):
+            result = run_epoch(learner, epoch)
+            record = _record(epoch, result, learner, folder)
+            if _is_due(epoch, evaluate_every, epochs):
+                record |= held_out(learner)
+            progress = Progress(epoch + 1, (*progress.log, record))
+            folder.write_labels(epoch, crops, result.labels)
+            save_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer, progress)
+            _write_state(folder, learner, progress)
+            log.info("%s", describe(record, epochs))
+
+
+def _write_state(folder: RunFolder, learner: Learner, progress: Progress) -> None:
+    """What follows from the checkpoint: written after it, and again on resuming."""
+    folder.write_log(progress.log)
+    save(learner.encoder, folder.path, size=learner.recipe.size)
 
 
 def _announce(learner: Learner, progress: Progress) -> None:

@@ -1,0 +1,110 @@
+"""The commands: light to start, helpful, and each a Python function too."""
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+import resight as package
+from resight import cli
+
+HEAVY = ("torch", "timm", "faiss", "numba", "scipy", "sklearn", "pyarrow", "matplotlib", "PIL")
+COMMANDS: dict[tuple[str, ...], str | None] = {
+    ("demo",): "demo",
+    ("train",): "train",
+    ("resume",): "resume",
+    ("evaluate",): "evaluate",
+    ("report",): "report",
+    ("methods",): "methods",
+    ("methods", "show"): None,
+    ("data", "check"): "check_data",
+}
+SHORTHANDS = {"backbone", "weights", "epochs", "set_"}
+
+
+def loaded_by(program: str) -> set[str]:
+    listing = f"import sys, json; sys.argv = ['resight', '--help']\n{program}"
+    ending = "\nprint('\\n' + json.dumps([*sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", listing + ending], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_import_resight_is_light() -> None:
+    assert not loaded_by("import resight") & {*HEAVY, "numpy", "typer"}
+
+
+def test_help_loads_no_heavy_library() -> None:
+    program = "from resight.cli import main\ntry: main()\nexcept SystemExit: pass"
+    assert not loaded_by(program) & {*HEAVY}
+
+
+def test_the_table_of_commands_is_complete() -> None:
+    top = typer.main.get_command(cli.app)
+    found = set()
+    for name, command in top.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", {})
+        found |= {(name, sub) for sub in inner}
+        if not inner or command.invoke_without_command:
+            found.add((name,))
+    assert found == set(COMMANDS)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...], resight: Any) -> None:
+    result = resight(*words, "--help")
+    assert result.code == 0
+    assert "Usage" in result.out
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS.values() if name])
+def test_every_command_is_a_function(name: str) -> None:
+    function = getattr(package, name)
+    assert inspect.getdoc(function)
+    assert name in package.__all__
+
+
+@pytest.mark.parametrize("name", ["demo", "train", "resume", "evaluate", "report"])
+def test_a_command_and_its_function_agree(name: str) -> None:
+    command = next(c for c in cli.app.registered_commands if c.callback.__name__ == name)
+    options = inspect.signature(command.callback).parameters
+    arguments = inspect.signature(getattr(package, name)).parameters
+    renamed = {"run": "run_folder"}
+    known = {renamed.get(key, key) for key in options if key not in SHORTHANDS}
+    assert known == set(arguments) - {"settings"}
+    for key, option in options.items():
+        argument = arguments.get(renamed.get(key, key))
+        if argument is not None and option.default not in (inspect.Parameter.empty, None):
+            assert str(option.default) == str(argument.default), key
+
+
+def test_methods_are_listed_and_shown(resight: Any) -> None:
+    assert "cluster-contrast" in resight("methods").out
+    shown = resight("methods", "show", "cluster-contrast", "--for", "market1501").out
+    assert package.Recipe.from_yaml(shown).name == "cluster-contrast"
+    wrong = resight("methods", "show", "clustr-contrast")
+    assert wrong.code == 2
+    assert "did you mean cluster-contrast?" in wrong.err
+
+
+def test_a_shown_recipe_trains(crops: Path, tmp_path: Path, resight: Any) -> None:
+    from drawn import options
+
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(resight("methods", "show", "cluster-contrast").out)
+    words = ("--recipe", recipe, "--epochs", "1", *options())
+    result = resight("train", crops, "--out", tmp_path / "run", *words)
+    assert result.code == 0
+    assert result.out.strip() == f"{tmp_path}/run/report.html"
+
+
+def test_data_check_tells_what_was_read(crops: Path, tmp_path: Path, resight: Any) -> None:
+    sheet = tmp_path / "sheet.png"
+    assert resight("data", "check", crops, "--sheet", sheet).code == 0
+    assert sheet.exists()

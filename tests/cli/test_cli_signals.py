@@ -1,0 +1,74 @@
+"""Real processes, really killed: at most the running epoch is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from drawn import TINY, options
+from safetensors.torch import load_file
+
+import resight
+
+SETTINGS = options(TINY | {"optim.epochs": 4, "optim.iterations": 12})
+DEADLINE = 120
+
+
+def start(crops: Path, run: Path, log: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from resight.cli import main; main()"]
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [*command, "train", str(crops), "--out", str(run), *SETTINGS],
+            stderr=file,
+            stdout=file,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+
+def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + DEADLINE
+    while not file.exists():
+        assert process.poll() is None, "the run ended by itself"
+        assert time.monotonic() < until, f"{file} never came"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def whole(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that nobody killed."""
+    place = tmp_path_factory.mktemp("whole")
+    assert start(crops, place / "run", place / "log").wait(DEADLINE) == 0
+    return place / "run"
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+        (signal.SIGTERM, 143, "terminated: finished epochs are kept, `resight resume"),
+        (signal.SIGINT, 130, "interrupted: finished epochs are kept, `resight resume"),
+    ],
+)
+def test_killed_and_resumed(
+    number: int, code: int, told: str, crops: Path, whole: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start(crops, run, tmp_path / "log")
+    wait_for(run / "model.json", process)
+    process.send_signal(number)
+    assert process.wait(DEADLINE) == code
+    output = (tmp_path / "log").read_text()
+    assert told in output
+    assert "Traceback" not in output
+    assert 1 <= len((run / "log.jsonl").read_text().splitlines()) < 4
+    resight.resume(run)
+    ours, theirs = (load_file(r / "model.safetensors") for r in (run, whole))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    epochs = [json.loads(line)["epoch"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert epochs == [1, 2, 3, 4]
