@@ -16,7 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from resight.api import check_data, demo, evaluate, methods, report, resume, train
+    from resight.api import check_data, demo, evaluate, list_methods, report, resume, train
     from resight.data import ImageStore, read_crops
     from resight.errors import ResightError
     from resight.models import load
@@ -26,7 +26,7 @@ _HOMES = {
     "check_data": "resight.api",
     "demo": "resight.api",
     "evaluate": "resight.api",
-    "methods": "resight.api",
+    "list_methods": "resight.api",
     "report": "resight.api",
     "resume": "resight.api",
     "train": "resight.api",
@@ -44,8 +44,8 @@ __all__ = [
     "check_data",
     "demo",
     "evaluate",
+    "list_methods",
     "load",
-    "methods",
     "read_crops",
     "report",
     "resume",

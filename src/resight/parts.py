@@ -153,13 +153,10 @@ def _class_of(slots: tuple[type, ...], plain: Any, where: str, problems: list[st
         fitting[only.__name__] = only
     name = plain[PART] if named else None
     if not isinstance(name, str):
-        told = "say its settings as" if only is not None else "say which part with part: NAME;"
-        shown = (
-            f"{told} {', '.join(f.name for f in dataclasses.fields(only))}"
-            if only
-            else (f"{told} there are {', '.join(sorted(fitting))}")
-        )
-        problems.append(f"{where}: {shown}, got {plain!r}")
+        hint = f"say which part with {PART}: NAME; there are {', '.join(sorted(fitting))}"
+        if only is not None:
+            hint = f"say its settings as {', '.join(f.name for f in dataclasses.fields(only))}"
+        problems.append(f"{where}: {hint}, got {plain!r}")
         return None
     if ":" in name:
         return _outside_part(name, slots, where, problems)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn import CAMERA, options, save
+from drawn import TINY, draw, options, save
 
 import resight as package
 
-SHORT = [*options(), "--epochs", "1"]
+SHORT = options(TINY | {"optim.epochs": 1})
 
 
 def refused(result: Any, *told: str) -> None:
@@ -39,8 +39,9 @@ def refused(result: Any, *told: str) -> None:
         (["--device", "gpu"], "device 'gpu'"),
         (["--device", "cuda:99"], "is not there"),
         (["--precision", "fp16"], "unknown precision 'fp16'"),
-        (["--backbone", "resnt50"], "'resnt50' is unknown"),
-        (["--weights", "nowhere.pth"], "no such file"),
+        (["--set", "encoder.backbone=resnt50"], "'resnt50' is unknown"),
+        (["--backbone", "resnet18"], "encoder.backbone=test_resnet contradicts"),
+        (["--set", "encoder.weights=nowhere.pth"], "no such file"),
         (["--recipe", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["--recipe", "."], "cannot read ."),
         (["--camera-pattern", "("], "is no regular expression"),
@@ -144,12 +145,8 @@ def test_a_full_disk_loses_nothing(
     package.load(run)
 
 
-@pytest.mark.parametrize("kind", ["camera"])
-def test_one_camera_trains(kind: str, tmp_path: Path, resight: Any) -> None:
-    from drawn import draw
-
+def test_one_camera_trains(tmp_path: Path, resight: Any) -> None:
     data = draw(tmp_path / "data", cameras=1)
     out = resight("train", data, "--out", tmp_path / "run", *SHORT)
     assert out.code == 0
-    assert "1 cameras" in out.err or "1 camera" in out.err
-    assert CAMERA in (tmp_path / "run" / "run.json").read_text().replace("\\\\", "\\")
+    assert "1 cameras" in out.err

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from drawn import TINY, options
 
 import resight as package
 from resight import cli
@@ -20,7 +21,7 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("resume",): "resume",
     ("evaluate",): "evaluate",
     ("report",): "report",
-    ("methods",): "methods",
+    ("methods",): "list_methods",
     ("methods", "show"): None,
     ("data", "check"): "check_data",
 }
@@ -94,11 +95,9 @@ def test_methods_are_listed_and_shown(resight: Any) -> None:
 
 
 def test_a_shown_recipe_trains(crops: Path, tmp_path: Path, resight: Any) -> None:
-    from drawn import options
-
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(resight("methods", "show", "cluster-contrast").out)
-    words = ("--recipe", recipe, "--epochs", "1", *options())
+    words = ("--recipe", recipe, *options(TINY | {"optim.epochs": 1}))
     result = resight("train", crops, "--out", tmp_path / "run", *words)
     assert result.code == 0
     assert result.out.strip() == f"{tmp_path}/run/report.html"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn import TINY, options
+from drawn import CAMERA, TINY, options
 from safetensors.torch import load_file
 
 import resight
 
-SETTINGS = options(TINY | {"optim.epochs": 4, "optim.iterations": 12})
+SETTINGS = TINY | {"optim.epochs": 4, "optim.iterations": 12}
 DEADLINE = 120
 
 
@@ -23,7 +23,7 @@ def start(crops: Path, run: Path, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "from resight.cli import main; main()"]
     with log.open("wb") as file:
         return subprocess.Popen(
-            [*command, "train", str(crops), "--out", str(run), *SETTINGS],
+            [*command, "train", str(crops), "--out", str(run), *options(SETTINGS)],
             stderr=file,
             stdout=file,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -42,9 +42,8 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
 @pytest.fixture(scope="module")
 def whole(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that nobody killed."""
-    place = tmp_path_factory.mktemp("whole")
-    assert start(crops, place / "run", place / "log").wait(DEADLINE) == 0
-    return place / "run"
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return resight.train(crops, out=out, settings=SETTINGS, camera_pattern=CAMERA)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,9 +67,10 @@ def _log(run: Path) -> list[dict[str, Any]]:
 def test_stopped_between_steps(
     steps: int, crops: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Stop):
+    with monkeypatch.context() as patch:
         patch.setattr(epochs, "_step", stop_after(steps, epochs._step))
-        train(crops, tmp_path / "run")
+        with pytest.raises(Stop):
+            train(crops, tmp_path / "run")
     assert_equal_runs(resight.resume(tmp_path / "run"), whole)
 
 
@@ -76,9 +78,10 @@ def test_stopped_between_steps(
 def test_stopped_between_any_two_files(
     writes: int, crops: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr("os.replace", stop_after(writes, __import__("os").replace))
-        train(crops, tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", stop_after(writes, os.replace))
+        with pytest.raises(Stop):
+            train(crops, tmp_path / "run")
     assert_equal_runs(resight.resume(tmp_path / "run"), whole)
 
 

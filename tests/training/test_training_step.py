@@ -33,7 +33,7 @@ class Recorder:
     def write(self, embeddings: Mapping[str, Tensor], batch: Batch) -> None:
         self.events.append("write")
         assert not torch.equal(self.parameter, self.first), "written before the optimiser's step"
-        self.written += [q for q in embeddings.values()]
+        self.written += embeddings.values()
         self.inner.write(embeddings, batch)
 
 

@@ -5,6 +5,6 @@ from resight.api.demonstrating import demo
 from resight.api.evaluating import evaluate
 from resight.api.reporting import report
 from resight.api.training import resume, train
-from resight.methods import methods
+from resight.methods import list_methods
 
-__all__ = ["check_data", "demo", "evaluate", "methods", "report", "resume", "train"]
+__all__ = ["check_data", "demo", "evaluate", "list_methods", "report", "resume", "train"]

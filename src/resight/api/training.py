@@ -40,7 +40,7 @@ def train(
     """Train an encoder on unlabelled crops, evaluate and report it; returns the run folder.
 
     data: a folder or table that `read_crops` reads. out: a new run folder (default: a free name
-    under runs/). method: a name that `methods()` lists; published: the data set whose published
+    under runs/). method: one that `list_methods()` names; published: the data set whose published
     settings to take; recipe: a Recipe or a YAML file instead of a method. settings: overrides
     such as {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and
     gallery crops, 0 for none. Identities, when the data have them, are only reported.

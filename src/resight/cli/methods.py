@@ -14,9 +14,9 @@ def methods(context: typer.Context) -> None:
     """List the methods."""
     if context.invoked_subcommand is not None:
         return
-    from resight.methods import methods as known
+    from resight.api import list_methods
 
-    for method in known():
+    for method in list_methods():
         typer.echo(f"{method.name}  {method.summary}")
         typer.echo(f"    published settings: {', '.join(method.published)}")
 

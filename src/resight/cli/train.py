@@ -46,21 +46,25 @@ def train(
 ) -> None:
     """Train an encoder on unlabelled crops, evaluate it and write a report."""
     from resight.api import train as run
+    from resight.errors import ConfigError
     from resight.recipe import parse_settings
 
+    given = parse_settings(set_ or [])
     short: dict[str, Any] = {
         "encoder.backbone": backbone,
         "encoder.weights": weights,
         "optim.epochs": epochs,
     }
-    settings = {key: value for key, value in short.items() if value is not None}
+    for key, value in short.items():
+        if value is not None and given.setdefault(key, value) != value:
+            raise ConfigError(f"--set {key}={given[key]} contradicts the option with {value!r}")
     folder = run(
         data,
         out=out,
         method=method,
         published=published,
         recipe=recipe,
-        settings=settings | parse_settings(set_ or []),
+        settings=given,
         layout=layout,
         camera_pattern=camera_pattern,
         seed=seed,

@@ -11,7 +11,7 @@ from resight.methods import cluster_contrast
 from resight.parts import near
 from resight.recipe import Recipe
 
-__all__ = ["METHODS", "Method", "methods", "recipe_for"]
+__all__ = ["METHODS", "Method", "list_methods", "recipe_for"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-def methods() -> tuple[Method, ...]:
+def list_methods() -> tuple[Method, ...]:
     """All methods that `resight train --method` knows."""
     return tuple(METHODS.values())
 

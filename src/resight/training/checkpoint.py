@@ -38,9 +38,14 @@ def save_checkpoint(
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    """Through Python's file, whose OSError says that the disk is full; torch's own does not."""
-    with path.open("wb") as file:
-        torch.save(state, file)
+    """Through Python's file, whose OSError says that the disk is full; torch hides it."""
+    try:
+        with path.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _short(error: Exception) -> str:

@@ -1,0 +1,37 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from resight.errors import ResightError
+from resight.files import write_atomically
+
+
+def test_the_file_is_there_and_nothing_else(tmp_path: Path) -> None:
+    write_atomically(tmp_path / "new" / "a.txt", lambda draft: draft.write_text("a"))
+    assert [f.name for f in (tmp_path / "new").iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyError("mistake")]
+)
+def test_an_error_keeps_the_old_file(tmp_path: Path, error: Exception) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+
+    def write(draft: Path) -> None:
+        draft.write_text("ne")
+        raise error
+
+    told = "No space left on device" if isinstance(error, OSError) else "mistake"
+    with pytest.raises((ResightError, KeyError), match=told):
+        write_atomically(file, write)
+    assert file.read_text() == "old"
+    assert [f.name for f in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResightError, match="cannot write"):
+        write_atomically(tmp_path / "file" / "in" / "a.txt", lambda draft: draft.write_text("a"))
