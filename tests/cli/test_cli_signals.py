@@ -10,25 +10,28 @@ from pathlib import Path
 
 import pytest
 import torch
-from drawn import CAMERA, TINY, options
+from drawn import TINY, options
 from safetensors.torch import load_file
-
-import resight
 
 SETTINGS = TINY | {"optim.epochs": 4, "optim.iterations": 12}
 DEADLINE = 120
 
 
-def start(crops: Path, run: Path, log: Path) -> subprocess.Popen[bytes]:
+def start(log: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command line in a fresh process, as a user starts it."""
     command = [sys.executable, "-c", "from resight.cli import main; main()"]
     with log.open("wb") as file:
         return subprocess.Popen(
-            [*command, "train", str(crops), "--out", str(run), *options(SETTINGS)],
+            [*command, *arguments],
             stderr=file,
             stdout=file,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
+
+
+def train(crops: Path, run: Path, log: Path) -> subprocess.Popen[bytes]:
+    return start(log, "train", str(crops), "--out", str(run), *options(SETTINGS))
 
 
 def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
@@ -43,7 +46,8 @@ def wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:
 def whole(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run that nobody killed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    return resight.train(crops, out=out, settings=SETTINGS, camera_pattern=CAMERA)
+    assert train(crops, out, out.with_name("log")).wait(DEADLINE) == 0
+    return out
 
 
 @pytest.mark.parametrize(
@@ -58,7 +62,7 @@ def test_killed_and_resumed(
     number: int, code: int, told: str, crops: Path, whole: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = start(crops, run, tmp_path / "log")
+    process = train(crops, run, tmp_path / "log")
     wait_for(run / "model.json", process)
     process.send_signal(number)
     assert process.wait(DEADLINE) == code
@@ -66,7 +70,7 @@ def test_killed_and_resumed(
     assert told in output
     assert "Traceback" not in output
     assert 1 <= len((run / "log.jsonl").read_text().splitlines()) < 4
-    resight.resume(run)
+    assert start(tmp_path / "resumed", "resume", str(run)).wait(DEADLINE) == 0
     ours, theirs = (load_file(r / "model.safetensors") for r in (run, whole))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     epochs = [json.loads(line)["epoch"] for line in (run / "log.jsonl").read_text().splitlines()]
