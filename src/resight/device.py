@@ -13,7 +13,7 @@ from resight.errors import ConfigError
 Precision: TypeAlias = Literal["auto", "float32", "bf16"]
 
 
-def _cpu_multiplies_bf16() -> bool:
+def multiplies_bf16() -> bool:
     """Whether this CPU has bf16 dot products, so that bf16 inference beats float32."""
     return bool(torch.cpu._is_avx512_bf16_supported())
 
@@ -53,7 +53,7 @@ class Device:
         if precision != "auto":
             return cls(device, precision == "bf16", precision == "bf16")
         cuda = device.type == "cuda"
-        return cls(device, cuda, cuda or _cpu_multiplies_bf16())
+        return cls(device, cuda, cuda or multiplies_bf16())
 
     def autocast(self, *, training: bool) -> AbstractContextManager[object]:
         """Context in which the forward pass of training steps, or of extraction, runs."""

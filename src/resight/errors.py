@@ -20,5 +20,9 @@ class RunError(ResightError):
     """A run folder that is missing, in use, incomplete or of another version."""
 
 
+class CostError(ResightError):
+    """A job that cannot be done within the limits that the user gave."""
+
+
 class NothingToLearnError(ResightError):
     """Clustering found no structure that training could use, at any eps."""

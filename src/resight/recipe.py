@@ -38,7 +38,9 @@ class GraphBuilder(Protocol):
 
     def vectors(self, features: Features) -> FloatArray: ...  # noqa: D102
 
-    def variants(self, vectors: FloatArray) -> Callable[[int, int], Graph]: ...  # noqa: D102
+    def variants(  # noqa: D102
+        self, features: Features, vectors: FloatArray
+    ) -> Callable[[int, int], Graph]: ...
 
 
 class Clusterer(Protocol):

@@ -5,10 +5,10 @@ Folders of the same level do not import one another; they meet here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+Result = TypeVar("Result")
 
 OUTLIER = -1
 JUNK = -1
@@ -119,6 +120,20 @@ class Features:
         return Features({name: view[rows] for name, view in self.views.items()}, crops, colour)
 
 
+class Distances(NamedTuple):
+    """Some rows of a graph: the distances of M samples to all that share support with them.
+
+    samples: (M,) int64. indptr: (M + 1,) int64. indices: (nnz,) int32 samples, in no order.
+    values: (nnz,) float32 distances; each row holds its sample itself, at exactly 0. What a row
+    does not hold is at distance 1.
+    """
+
+    samples: IntArray
+    indptr: IntArray
+    indices: npt.NDArray[np.int32]
+    values: FloatArray
+
+
 class Graph(Protocol):
     """Distances in [0, 1] between N crops, symmetric, zero on the diagonal, never a dense table.
 
@@ -132,15 +147,29 @@ class Graph(Protocol):
     def near(self, cut: float) -> scipy.sparse.csr_array:
         """All pairs with distance <= `cut` (< 1): (N, N) float32, sorted rows, symmetric.
 
-        The zeros of the diagonal are stored.
+        The zeros of the diagonal are stored. A cut of 1 gives all pairs that share support.
         """
         ...
 
-    def mean_distances(self, labels: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Two (N,): mean distance to the own cluster's other members, and to the nearest other.
+    def rows(self, samples: IntArray) -> Distances:
+        """The distances of these samples to all that share support with them."""
+        ...
 
-        Outliers (-1) take no part and get NaN; so do values that do not exist (a cluster of one,
-        only one cluster).
+    def reduce(self, kernel: Callable[[Distances], Result]) -> list[Result]:
+        """`kernel` of all rows, in blocks in their order; the blocks are made on all cores.
+
+        kernel: runs in several threads at once, and should release the interpreter's lock.
+        """
+        ...
+
+    def select(self, samples: IntArray) -> Graph:
+        """The same distances among these samples alone."""
+        ...
+
+    def nearest(self) -> scipy.sparse.csr_array:
+        """(N, N) float32 cosines to the nearest neighbours that the graph was made of.
+
+        k1 entries a row or more, the sample itself not among them. Of views, the first one's.
         """
         ...
 

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_samples
 from tables import Table, clouds, random_table
+from tables import mean_distances as slow_means
 
 from resight.clustering import silhouette
-from resight.clustering.silhouettes import feature_silhouette
+from resight.clustering.silhouettes import feature_silhouette, mean_distances
 from resight.graph import jaccard_graph
 
 
@@ -92,3 +93,30 @@ def test_feature_silhouette_of_less_than_two_clusters_is_nan():
         assert np.isnan(feature_silhouette(features, np.array(labels))).all()
     none = feature_silhouette(np.empty((0, 3), np.float32), np.empty(0, np.int64))
     assert none.shape == (0,)
+
+
+def test_mean_distances_equal_dense_means():
+    rng = np.random.default_rng(8)
+    features, _ = clouds(rng, [12] * 12, noise=0.8)
+    graph = jaccard_graph(features, k1=10)
+    labels = rng.integers(-1, 11, len(features))
+    labels[labels == 10] = -1
+    labels[17] = 10
+    table = np.ones((len(graph),) * 2, np.float32)
+    near = graph.near(1).tocoo()
+    table[near.row, near.col] = near.data
+    found, expected = mean_distances(graph, labels), slow_means(table.astype(np.float64), labels)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_mean_distances_that_do_not_exist_are_nan():
+    graph = Table(random_table(np.random.default_rng(9), 6))
+    own, other = mean_distances(graph, np.array([0, 0, 0, -1, -1, -1]))
+    assert np.isnan(own).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(other).all()
+    own, other = mean_distances(graph, np.array([0, 0, 1, -1, -1, -1]))
+    assert np.isnan(own).tolist() == [False, False, True, True, True, True]
+    assert np.isnan(other).tolist() == [False] * 3 + [True] * 3
+    assert np.isnan(mean_distances(graph, np.full(6, -1))).all()
+    with pytest.raises(ValueError, match=r"expected \(6,\)"):
+        mean_distances(graph, np.zeros(5, np.int64))

@@ -5,7 +5,7 @@ from dense import affinities, clouds, full_table, jaccard, ranking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resight.graph import JaccardGraph, jaccard_graph, neighbours
+from resight.graph import JaccardGraph, fuse, jaccard_graph, neighbours
 
 
 def reference(features, graph_neighbours, **settings):
@@ -101,13 +101,13 @@ def test_no_samples():
     graph = jaccard_graph(np.empty((0, 4), np.float32))
     assert len(graph) == 0
     assert graph.near(0.5).shape == (0, 0)
-    assert [len(part) for part in graph.mean_distances(np.empty(0, np.int64))] == [0, 0]
+    assert graph.near(1).shape == graph.nearest().shape == (0, 0)
+    assert graph.reduce(len) == []
 
 
 def test_threads_make_no_difference():
     features = clouds(np.random.default_rng(6), 700, identities=60)
     nearest = neighbours(features, 15)
-    labels = np.random.default_rng(0).integers(-1, 20, 700)
     before = torch.get_num_threads()
     results = []
     try:
@@ -115,7 +115,8 @@ def test_threads_make_no_difference():
             torch.set_num_threads(threads)
             graph = jaccard_graph(features, k1=15, nearest=nearest)
             near = graph.near(0.8)
-            results.append((*graph.affinities, near.data, *graph.mean_distances(labels)))
+            rows = graph.rows(np.array([5, 690, 5]))
+            results.append((*graph.affinities, near.data, *rows))
     finally:
         torch.set_num_threads(before)
     for one, other in zip(*results, strict=True):
@@ -129,35 +130,6 @@ def test_known_neighbours_give_the_same_graph():
     np.testing.assert_allclose(full_table(one), full_table(other), atol=1e-6)
 
 
-def test_mean_distances_equal_dense_means():
-    rng = np.random.default_rng(8)
-    features = clouds(rng, 150, identities=12, noise=0.8)
-    graph = jaccard_graph(features, k1=10)
-    labels = rng.integers(-1, 11, 150)
-    labels[labels == 10] = -1
-    labels[17] = 10
-    own, other = graph.mean_distances(labels)
-    table = full_table(graph).astype(np.float64)
-    for i, label in enumerate(labels):
-        means = {
-            c: np.mean([table[i, j] for j in np.flatnonzero(labels == c) if j != i] or [np.nan])
-            for c in range(11)
-        }
-        expected = means.pop(label, np.nan), min(means.values()) if label >= 0 else np.nan
-        np.testing.assert_allclose((own[i], other[i]), expected, atol=1e-5)
-
-
-def test_mean_distances_that_do_not_exist_are_nan():
-    graph = jaccard_graph(clouds(np.random.default_rng(9), 6, identities=2), k1=3)
-    own, other = graph.mean_distances(np.array([0, 0, 0, -1, -1, -1]))
-    assert np.isnan(own).tolist() == [False] * 3 + [True] * 3
-    assert np.isnan(other).all()
-    own, other = graph.mean_distances(np.array([0, 0, 1, -1, -1, -1]))
-    assert np.isnan(own).tolist() == [False, False, True, True, True, True]
-    assert np.isnan(other).tolist() == [False] * 3 + [True] * 3
-    assert np.isnan(graph.mean_distances(np.full(6, -1))).all()
-
-
 def test_wrong_arguments_are_refused():
     features = clouds(np.random.default_rng(1), 30, identities=3)
     with pytest.raises(ValueError, match="k1 is 0"):
@@ -165,8 +137,94 @@ def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match="4 neighbours of 30 samples, expected at least 8 of 30"):
         jaccard_graph(features, k1=8, nearest=neighbours(features, 4))
     graph: JaccardGraph = jaccard_graph(features, k1=8)
-    for cut in (-0.1, 1.0, 1.5, float("nan")):
-        with pytest.raises(ValueError, match="expected 0 <= cut < 1"):
+    for cut in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="expected 0 <= cut <= 1"):
             graph.near(cut)
-    with pytest.raises(ValueError, match=r"expected \(30,\)"):
-        graph.mean_distances(np.zeros(29, np.int64))
+
+
+def as_table(rows, n):
+    """(M, N) of `Distances`, 1 for what they do not hold."""
+    table = np.ones((len(rows.samples), n), np.float32)
+    places = np.repeat(np.arange(len(rows.samples)), np.diff(rows.indptr))
+    table[places, rows.indices] = rows.values
+    return table
+
+
+def test_rows_and_blocks_equal_the_table():
+    graph = jaccard_graph(clouds(np.random.default_rng(8), 600, identities=40), k1=12)
+    table, samples = full_table(graph), np.array([3, 599, 0, 3])
+    np.testing.assert_array_equal(as_table(graph.rows(samples), 600), table[samples])
+    np.testing.assert_array_equal(np.vstack(graph.reduce(lambda r: as_table(r, 600))), table)
+
+
+def test_near_one_is_all_that_shares_support():
+    graph = jaccard_graph(clouds(np.random.default_rng(8), 90, identities=9), k1=7)
+    rows = graph.rows(np.arange(90))
+    everything = graph.near(1)
+    np.testing.assert_array_equal(np.diff(everything.indptr), np.diff(rows.indptr))
+    assert everything.nnz < 90 * 90
+    assert everything.has_sorted_indices
+
+
+def test_selected_samples_keep_their_distances():
+    features = clouds(np.random.default_rng(3), 200, identities=20)
+    samples = np.random.default_rng(0).permutation(200)[:77]
+    views = [
+        jaccard_graph(features[:, :8] / np.linalg.norm(features[:, :8], axis=1)[:, None], k1=9)
+    ]
+    views.append(jaccard_graph(features, k1=12))
+    for graph in (*views, fuse(views, (0.4, 0.6))):
+        part = graph.select(samples)
+        expected = full_table(graph)[np.ix_(samples, samples)]
+        np.testing.assert_array_equal(full_table(part), expected)
+        again = part.select(np.array([5, 2, 60]))
+        np.testing.assert_array_equal(full_table(again), expected[np.ix_([5, 2, 60], [5, 2, 60])])
+        links = graph.nearest().toarray()[np.ix_(samples, samples)]
+        np.testing.assert_array_equal(part.nearest().toarray(), links)
+
+
+def test_links_are_the_neighbours():
+    features = clouds(np.random.default_rng(3), 50, identities=6)
+    links = jaccard_graph(features, k1=8).nearest()
+    found = neighbours(features, 8)
+    assert links.nnz == 50 * 7
+    for i in range(50):
+        np.testing.assert_array_equal(
+            links[[i]].toarray()[0, found.indices[i, 1:]], found.similarities[i, 1:]
+        )
+    assert (links.diagonal() == 0).all()
+
+
+@given(
+    n=st.integers(1, 40), views=st.integers(1, 4), k1=st.integers(1, 9), seed=st.integers(0, 2**16)
+)
+@settings(max_examples=40, deadline=None)
+def test_fused_distances_are_the_weighted_mean(n, views, k1, seed):
+    rng = np.random.default_rng(seed)
+    graphs = [
+        jaccard_graph(clouds(rng, n, identities=rng.integers(1, 8), dim=5), k1=k1, k2=3)
+        for _ in range(views)
+    ]
+    weights = rng.random(views) + 0.01
+    shares = weights / weights.sum()
+    expected = sum(
+        w * full_table(g).astype(np.float64) for w, g in zip(shares, graphs, strict=True)
+    )
+    fused = fuse(graphs, weights)
+    table = full_table(fused)
+    np.testing.assert_allclose(table, expected, atol=1e-5)
+    np.testing.assert_array_equal(table, table.T)
+    np.testing.assert_array_equal(np.diag(table), 0)
+    twice = fuse([fused, graphs[0]], (0.5, 0.5))
+    np.testing.assert_allclose(full_table(twice), (expected + full_table(graphs[0])) / 2, atol=1e-5)
+
+
+def test_fusing_what_does_not_fit_is_refused():
+    rng = np.random.default_rng(0)
+    one, other = (jaccard_graph(clouds(rng, n, identities=3), k1=4) for n in (20, 21))
+    for graphs, weights in (([one, other], (1, 1)), ([one], (1, 1)), ([], ())):
+        with pytest.raises(ValueError, match="expected graphs of the same samples"):
+            fuse(graphs, weights)
+    for weights in ((1, -1), (0, 0), (np.nan, 1), (np.inf, 1)):
+        with pytest.raises(ValueError, match="expected none below 0"):
+            fuse([one, one], weights)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse
 
 from resight.records import FloatArray, Graph, IntArray
@@ -20,13 +22,64 @@ def silhouette(graph: Graph, labels: IntArray) -> FloatArray:
     labels: (N,) int64, -1 for outliers. Returns (N,) float32 in [-1, 1]; NaN for outliers, and for
     all when there are fewer than two clusters. Exact, in one pass over the rows of the graph.
     """
-    own, other = graph.mean_distances(labels)
+    own, other = mean_distances(graph, labels)
     larger = np.fmax(own, other)
     with np.errstate(invalid="ignore"):
         values = np.where(larger > 0, (other - own) / larger, np.float32(0))
     values[np.isnan(own)] = 0
     values[np.isnan(other)] = np.nan
     return values.astype(np.float32)
+
+
+def mean_distances(graph: Graph, labels: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Two (N,) float32: mean distance to the own cluster's others, and to the nearest other.
+
+    labels: (N,) int64, -1 for outliers. Members that share no support count exactly 1 each;
+    nothing is cut off. NaN for outliers and where a value does not exist: the first in a
+    cluster of one, the second when there is only one cluster.
+    """
+    if labels.shape != (len(graph),):
+        raise ValueError(f"labels have shape {labels.shape}, expected ({len(graph)},)")
+    labels = np.ascontiguousarray(labels, np.int64)
+    sizes = np.bincount(labels[labels >= 0], minlength=1)
+    blocks = graph.reduce(lambda distances: _mean_distances(*distances, labels, sizes))
+    means = np.concatenate(blocks) if blocks else np.empty((0, 2), np.float32)
+    return means[:, 0].copy(), means[:, 1].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean_distances(
+    samples: IntArray,
+    indptr: IntArray,
+    indices: npt.NDArray[np.int32],
+    values: FloatArray,
+    labels: IntArray,
+    sizes: IntArray,
+) -> FloatArray:
+    means = np.full((len(samples), 2), np.nan, np.float32)
+    several = np.count_nonzero(sizes) > 1
+    closeness = np.zeros(len(sizes))
+    for a in range(len(samples)):
+        i, own = samples[a], labels[samples[a]]
+        if own < 0:
+            continue
+        row = range(indptr[a], indptr[a + 1])
+        for p in row:
+            if labels[indices[p]] >= 0 and indices[p] != i:
+                closeness[labels[indices[p]]] += 1 - values[p]
+        if sizes[own] > 1:
+            means[a, 0] = 1 - closeness[own] / (sizes[own] - 1)
+        nearest = 1.0
+        for p in row:
+            cluster = labels[indices[p]]
+            if cluster >= 0 and cluster != own:
+                nearest = min(nearest, 1 - closeness[cluster] / sizes[cluster])
+        for p in row:
+            if labels[indices[p]] >= 0:
+                closeness[labels[indices[p]]] = 0
+        if several:
+            means[a, 1] = nearest
+    return means
 
 
 def feature_silhouette(

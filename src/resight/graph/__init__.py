@@ -2,7 +2,7 @@
 
 from resight.graph.builder import Jaccard
 from resight.graph.cameras import centre_cameras
-from resight.graph.jaccard import JaccardGraph, jaccard_graph
+from resight.graph.jaccard import JaccardGraph, fuse, jaccard_graph
 from resight.graph.knn import Neighbours, neighbours
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "JaccardGraph",
     "Neighbours",
     "centre_cameras",
+    "fuse",
     "jaccard_graph",
     "neighbours",
 ]

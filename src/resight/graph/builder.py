@@ -9,8 +9,8 @@ import numpy as np
 
 from resight.graph.cameras import centre_cameras
 from resight.graph.jaccard import JaccardGraph, jaccard_graph
-from resight.graph.knn import neighbours
-from resight.records import Features, FloatArray
+from resight.graph.knn import Neighbours, neighbours
+from resight.records import Features, FloatArray, IntArray
 
 LONGEST = 30
 
@@ -20,6 +20,7 @@ class Jaccard:
     """The k-reciprocal Jaccard graph of the global view; see `jaccard_graph`.
 
     centre_cameras: remove each camera's mean from the features first, where cameras are known.
+    balance_cameras: spread each crop's neighbours evenly over the cameras, where they are known.
     colour: weight (0 … 1) of colour histograms in the similarity of two crops. Clothes and paint
     tell individuals apart before an encoder has learned to, in small data sets above all.
     """
@@ -27,6 +28,7 @@ class Jaccard:
     k1: int = 30
     k2: int = 6
     centre_cameras: bool = False
+    balance_cameras: bool = False
     colour: float = 0.0
 
     def __post_init__(self) -> None:
@@ -37,7 +39,9 @@ class Jaccard:
 
     def __call__(self, features: Features) -> JaccardGraph:
         """Build the graph."""
-        return jaccard_graph(self.vectors(features), k1=self.k1, k2=self.k2)
+        vectors = self.vectors(features)
+        nearest = self._nearest(features, vectors, max(self.k1, self.k2))
+        return jaccard_graph(vectors, k1=self.k1, k2=self.k2, nearest=nearest)
 
     def vectors(self, features: Features) -> FloatArray:
         """(N, D') float32, rows of length 1: what the graph compares.
@@ -45,9 +49,7 @@ class Jaccard:
         The inner product of two rows is the weighted mean of their similarities as features and
         as colour histograms.
         """
-        cameras = None
-        if self.centre_cameras and features.crops is not None:
-            cameras = features.crops.cameras
+        cameras = _cameras(features) if self.centre_cameras else None
         learned = centre_cameras(features.vectors, cameras)
         if not self.colour:
             return learned
@@ -57,7 +59,21 @@ class Jaccard:
         share = np.float32(self.colour)
         return np.hstack((learned * np.sqrt(1 - share), colour * np.sqrt(share)))
 
-    def variants(self, vectors: FloatArray) -> Callable[[int, int], JaccardGraph]:
-        """The graph of `vectors` as a function of (k1, k2); neighbours are found once."""
-        nearest = neighbours(vectors, min(LONGEST, len(vectors)))
+    def variants(
+        self, features: Features, vectors: FloatArray
+    ) -> Callable[[int, int], JaccardGraph]:
+        """The graph as a function of (k1, k2); neighbours are found once.
+
+        vectors: those of these features.
+        """
+        nearest = self._nearest(features, vectors, LONGEST)
         return lambda k1, k2: jaccard_graph(vectors, k1=k1, k2=k2, nearest=nearest)
+
+    def _nearest(self, features: Features, vectors: FloatArray, k: int) -> Neighbours:
+        """The neighbours of `vectors`, those of these features."""
+        cameras = _cameras(features) if self.balance_cameras else None
+        return neighbours(vectors, k, cameras=cameras)
+
+
+def _cameras(features: Features) -> IntArray | None:
+    return None if features.crops is None else features.crops.cameras

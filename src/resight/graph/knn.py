@@ -1,18 +1,23 @@
-"""Exact nearest neighbours by cosine similarity."""
+"""Nearest neighbours by cosine similarity."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from resight.device import multiplies_bf16
 from resight.errors import DataError
+from resight.graph import search_cpu, search_device, search_ivf
+from resight.graph.costs import Memory, announce, product_speed
 from resight.graph.rows import Indices, Values
-from resight.records import FloatArray
+from resight.records import FloatArray, IntArray
 
 NORM_TOLERANCE = 1e-2
-BLOCK = 2048
+EXACT_LIMIT = 200_000
+RECALL = 0.97
 SHOWN = 5
 
 
@@ -45,106 +50,122 @@ class Neighbours:
         return int(self.indices.shape[1])
 
 
-def neighbours(features: FloatArray | torch.Tensor, k: int) -> Neighbours:
-    """The k nearest samples of each, by cosine similarity, exactly.
+def neighbours(
+    features: FloatArray | torch.Tensor,
+    k: int,
+    *,
+    device: str | torch.device | None = None,
+    exact: bool | None = None,
+    exact_limit: int = EXACT_LIMIT,
+    cameras: IntArray | None = None,
+    memory: int | None = None,
+) -> Neighbours:
+    """The k nearest samples of each, by cosine similarity.
 
-    features: (N, D) float32, L2-normalised; a tensor is searched on the device it lies on.
+    features: (N, D) floating point, L2-normalised.
     k: clipped to N. Every sample is its own first neighbour, also among duplicates; equal
-    similarities are in the order of the index. Memory: N x k results and some blocks of
-    2048 x 2048 similarities.
+        similarities are in the order of the index.
+    device: where to search; by default where a tensor lies, and the CPU for arrays.
+    exact: True for the true neighbours, False for nearly all of them (see `search_ivf`; on the
+        CPU), None for the true ones of at most `exact_limit` samples.
+    cameras: (N,) int64; with them the k neighbours are spread evenly over the cameras (see
+        `search_cpu.search_balanced`), always exactly and on the CPU.
+    memory: bytes that may be used besides the features; None for no limit. Blocks are chosen to
+        keep it.
 
-    Raises DataError on rows with NaN or infinity, ValueError on rows that are not normalised.
+    Similarities are float32, also where candidates come from bfloat16 products. Raises DataError on
+    rows with NaN or infinity, ValueError on rows that are not normalised, CostError when `memory`
+    is too little.
     """
-    table = torch.as_tensor(features).detach()
     if k < 1:
         raise ValueError(f"k is {k}, expected at least 1")
-    check_normalised(table)
-    if not len(table):
+    table = as_features(features)
+    n = len(table)
+    if not n:
         return Neighbours(np.empty((0, 0), np.int32), np.empty((0, 0), np.float32))
-    indices, similarities = _search(table, min(k, len(table)))
-    return Neighbours(indices.cpu().numpy().astype(np.int32), similarities.cpu().numpy())
+    k, limit = min(k, n), Memory(memory)
+    if cameras is not None:
+        return Neighbours(*_balanced(table.cpu(), k, cameras, limit))
+    if exact is False or (exact is None and n > exact_limit):
+        return Neighbours(*_approximate(table, k, limit))
+    place = table.device if device is None else torch.device(device)
+    if place.type != "cpu":
+        indices, values = search_device.search(table.to(place), k)
+        return Neighbours(indices.cpu().numpy().astype(np.int32), values.cpu().numpy())
+    return Neighbours(*_exact(table.cpu(), k, limit))
 
 
-def check_normalised(features: torch.Tensor) -> None:
-    """Raise unless features are (N, D) float32 with finite rows of length 1."""
-    if features.ndim != 2 or features.dtype != torch.float32:
+def as_features(features: FloatArray | torch.Tensor) -> torch.Tensor:
+    """(N, D) float32, contiguous, with finite rows of length 1; raises as `neighbours` says."""
+    table = _tensor(features)
+    if table.ndim != 2 or not table.is_floating_point():
         raise ValueError(
-            f"features are {tuple(features.shape)} {features.dtype}, expected (N, D) float32"
+            f"features are {tuple(table.shape)} {table.dtype}, expected (N, D) floating point"
         )
-    lengths = torch.linalg.vector_norm(features, dim=1)
+    table = table.float().contiguous()
+    lengths = torch.linalg.vector_norm(table, dim=1)
     broken = torch.nonzero(~torch.isfinite(lengths)).flatten().tolist()
     if broken:
         raise DataError(
-            f"{len(broken)} of {len(features)} feature rows hold NaN or infinity "
+            f"{len(broken)} of {len(table)} feature rows hold NaN or infinity "
             f"({_listed(broken)}): look at these crops, or at the encoder if all are broken"
         )
     loose = torch.nonzero((lengths - 1).abs() > NORM_TOLERANCE).flatten().tolist()
     if loose:
         raise ValueError(
-            f"{len(loose)} of {len(features)} feature rows are not L2-normalised "
+            f"{len(loose)} of {len(table)} feature rows are not L2-normalised "
             f"({_listed(loose)}; the first has length {lengths[loose[0]]:.3g}): normalise them"
         )
+    return table
+
+
+def _tensor(features: FloatArray | torch.Tensor) -> torch.Tensor:
+    """PyTorch warns of arrays that it could not write to; these are only read."""
+    if isinstance(features, torch.Tensor):
+        return features.detach()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.from_numpy(np.ascontiguousarray(features))
 
 
 def _listed(rows: list[int]) -> str:
     return "rows " + ", ".join(map(str, rows[:SHOWN])) + (", …" if len(rows) > SHOWN else "")
 
 
-def _search(
-    features: torch.Tensor, k: int, block: int = BLOCK
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(N, k) indices and similarities; each block of similarities serves its rows and columns.
-
-    One more neighbour than wanted is kept: where it ties with the last one, the row is done again.
-    """
-    n = len(features)
-    kept = min(k + 1, n)
-    values = features.new_full((n, kept), -torch.inf)
-    indices = torch.zeros((n, kept), dtype=torch.int64, device=features.device)
-    for top in range(0, n, block):
-        for left in range(top, n, block):
-            similar = features[top : top + block] @ features[left : left + block].T  # (B, B)
-            if top == left:
-                similar.fill_diagonal_(torch.inf)
-            else:
-                _merge(values, indices, left, similar.T.contiguous(), top)
-            _merge(values, indices, top, similar, left)
-    if k < n:
-        tied = torch.nonzero(values[:, k - 1] == values[:, k]).flatten()
-        values, indices = values[:, :k], indices[:, :k]
-        for rows in torch.split(tied, max(1, block * block // n)):
-            indices[rows], values[rows] = _first_among_ties(features, rows, k)
-    return _in_order(indices, values)
+def _exact(table: torch.Tensor, k: int, memory: Memory) -> tuple[Indices, Values]:
+    n, dim = table.shape
+    results = n * (k + 1) * 24
+    block = memory.block(results, 8, largest=search_cpu.BLOCK)
+    rounded = multiplies_bf16() and (memory.limit is None or results + 2 * n * dim < memory.limit)
+    memory.check(
+        f"searching {k} neighbours of {n} samples",
+        results + 8 * block * block,
+        advice="give more, or a smaller k",
+    )
+    announce(f"neighbours of {n} samples", n * n * dim / 2 / product_speed(table), results)
+    return search_cpu.search(table.numpy(), k, block=block, bf16=rounded)
 
 
-def _merge(
-    values: torch.Tensor, indices: torch.Tensor, first: int, similar: torch.Tensor, offset: int
-) -> None:
-    """Let the samples offset, offset + 1 … compete for the lists of the rows from `first` on."""
-    rows = slice(first, first + len(similar))
-    kept = values.shape[1]
-    found, where = similar.topk(min(kept, similar.shape[1]))
-    candidates = torch.cat((indices[rows], where + offset), dim=1)
-    values[rows], order = torch.cat((values[rows], found), dim=1).topk(kept)
-    indices[rows] = candidates.gather(1, order)
+def _balanced(
+    table: torch.Tensor, k: int, cameras: IntArray, memory: Memory
+) -> tuple[Indices, Values]:
+    n, dim = table.shape
+    if cameras.shape != (n,):
+        raise ValueError(f"cameras have shape {cameras.shape}, expected ({n},)")
+    results = n * k * 16
+    block = memory.block(results, 8, largest=search_cpu.BLOCK)
+    announce(f"neighbours of {n} samples", n * n * dim / product_speed(table), results)
+    return search_cpu.search_balanced(table.numpy(), k, cameras, block=block)
 
 
-def _first_among_ties(
-    features: torch.Tensor, rows: torch.Tensor, k: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k nearest of these rows; of those that tie for the last place, the lowest indices."""
-    n = len(features)
-    similar = features[rows] @ features.T  # (T, N)
-    similar[torch.arange(len(rows), device=rows.device), rows] = torch.inf
-    last = similar.topk(k).values[:, -1:]  # (T, 1)
-    order = torch.arange(n, 0, -1, dtype=torch.int32, device=rows.device)
-    indices = ((similar == last) * order + (similar > last) * (2 * n)).topk(k).indices
-    return indices, similar.gather(1, indices)
-
-
-def _in_order(indices: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Each row by (similarity descending, index ascending); the sample itself counts 1."""
-    indices, order = indices.sort(dim=1)
-    values, descending = values.gather(1, order).sort(dim=1, descending=True, stable=True)
-    values[:, 0] = 1
-    return indices.gather(1, descending), values
+def _approximate(table: torch.Tensor, k: int, memory: Memory) -> tuple[Indices, Values]:
+    n, dim = table.shape
+    needed = n * (dim * 4 + 8) + n * k * 16
+    memory.check(
+        f"searching {k} neighbours of {n} samples approximately",
+        needed,
+        advice="give more, or a smaller k",
+    )
+    visited = 5 * search_ivf.lists_for(n)
+    announce(f"neighbours of {n} samples", n * visited * dim / product_speed(table), needed)
+    return search_ivf.search(table.cpu().numpy(), k, recall=RECALL)

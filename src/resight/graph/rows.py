@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from resight.records import IntArray
+
 Indices = npt.NDArray[np.int32]
 Pointers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float32]
@@ -58,20 +60,32 @@ def stack(blocks: list[Rows]) -> Rows:
     return Rows(indptr, indices, np.concatenate([block.data for block in blocks] or [empty[1]]))
 
 
-def transpose(rows: Rows) -> Rows:
-    """The transpose of a square matrix; its rows are sorted, whether or not these are."""
-    return Rows(*_transpose(*rows))
+def transpose(rows: Rows, n_columns: int | None = None) -> Rows:
+    """The transpose of a square matrix, or of one with `n_columns`.
+
+    Its rows are sorted, whether or not these are.
+    """
+    return Rows(*_transpose(*rows, rows.n_rows if n_columns is None else n_columns))
+
+
+def take(rows: Rows, which: IntArray) -> Rows:
+    """These rows, in this order."""
+    starts = rows.indptr[which]
+    counts = rows.indptr[which + 1] - starts
+    indptr = np.concatenate(([0], np.cumsum(counts)))
+    places = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], counts)
+    return Rows(indptr, rows.indices[places], rows.data[places])
 
 
 @numba.njit(cache=True, nogil=True)
 def _transpose(
-    indptr: Pointers, indices: Indices, data: Values
+    indptr: Pointers, indices: Indices, data: Values, n_columns: int
 ) -> tuple[Pointers, Indices, Values]:
     n = len(indptr) - 1
-    out_indptr = np.zeros(n + 1, np.int64)
+    out_indptr = np.zeros(n_columns + 1, np.int64)
     for column in indices:
         out_indptr[column + 1] += 1
-    for column in range(n):
+    for column in range(n_columns):
         out_indptr[column + 1] += out_indptr[column]
     free = out_indptr.copy()
     out_indices = np.empty(len(indices), np.int32)

@@ -67,7 +67,7 @@ def _proposed(recipe: Recipe, clusterer: AutoDBSCAN, features: Features) -> Labe
     vectors = recipe.graph.vectors(features)
     chosen = clusterer.choose(
         vectors,
-        recipe.graph.variants(vectors),
+        recipe.graph.variants(features, vectors),
         cameras=None if features.crops is None else features.crops.cameras,
     )
     if chosen is None:

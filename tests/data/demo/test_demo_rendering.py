@@ -143,7 +143,8 @@ def test_interrupt_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_stops_the_workers_at_once(tmp_path: Path) -> None:
     script = (
-        "import sys; from resight.data.demo import render_world;"
+        "import signal, sys; from resight.data.demo import render_world;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"  # background jobs lack it
         "render_world(sys.argv[1], identities=5000, workers=2, progress=print)"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "world")]
