@@ -20,7 +20,7 @@ import torch
 from _machine import machine
 
 from resight.clustering import DBSCAN, silhouette
-from resight.clustering.dbscan import dbscan
+from resight.clustering.density import dbscan
 from resight.clustering.doctor import CANDIDATES, GRID, propose_eps, propose_k1
 from resight.clustering.quality import against_identities
 from resight.graph import JaccardGraph, centre_cameras, jaccard_graph, neighbours

@@ -1,11 +1,12 @@
 import errno
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from resight.errors import ResightError
-from resight.files import write_atomically
+from resight.files import as_json, write_atomically
 
 
 def test_the_file_is_there_and_nothing_else(tmp_path: Path) -> None:
@@ -35,3 +36,12 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResightError, match="cannot write"):
         write_atomically(tmp_path / "file" / "in" / "a.txt", lambda draft: draft.write_text("a"))
+
+
+def test_json_is_strict() -> None:
+    value = {"a": [1, float("nan"), (2.5, float("inf"))], "b": {"c": -float("inf"), "d": "NaN"}}
+    assert json.loads(as_json(value), parse_constant=pytest.fail) == {
+        "a": [1, None, [2.5, None]],
+        "b": {"c": None, "d": "NaN"},
+    }
+    assert as_json(value).endswith("\n")

@@ -16,7 +16,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from resight.api import check_data, demo, evaluate, list_methods, report, resume, train
+    from resight.api import check_data, cluster, demo, evaluate, list_methods, report, resume, train
     from resight.data import ImageStore, read_crops
     from resight.errors import ResightError
     from resight.models import load
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "check_data": "resight.api",
+    "cluster": "resight.api",
     "demo": "resight.api",
     "evaluate": "resight.api",
     "list_methods": "resight.api",
@@ -42,6 +43,7 @@ __all__ = [
     "Recipe",
     "ResightError",
     "check_data",
+    "cluster",
     "demo",
     "evaluate",
     "list_methods",

@@ -34,12 +34,12 @@ class GraphBuilder(Protocol):
     @property
     def colour(self) -> float: ...  # noqa: D102
 
-    def __call__(self, features: Features) -> Graph: ...  # noqa: D102
+    def __call__(self, features: Features, *, memory: int | None = None) -> Graph: ...  # noqa: D102
 
     def vectors(self, features: Features) -> FloatArray: ...  # noqa: D102
 
     def variants(  # noqa: D102
-        self, features: Features, vectors: FloatArray
+        self, features: Features, vectors: FloatArray, *, memory: int | None = None
     ) -> Callable[[int, int], Graph]: ...
 
 

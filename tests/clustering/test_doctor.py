@@ -6,13 +6,16 @@ from resight.clustering import DBSCAN
 from resight.clustering.doctor import (
     GRID,
     LOW_GRID,
+    SCORED,
     Trouble,
+    camera_mix,
     diagnose,
     propose_eps,
     propose_k1,
     sweep,
 )
 from resight.clustering.quality import against_identities
+from resight.clustering.silhouettes import feature_silhouette
 from resight.graph import jaccard_graph, neighbours
 from resight.records import Features, PseudoLabels
 
@@ -171,3 +174,59 @@ def test_k1_without_samples_enough():
 
     assert {k1 for k1, _ in propose_k1(features, build).tried} <= {8, 12, 16}
     assert propose_k1(features[:5], build) is None
+
+
+def test_sweep_tells_the_share_of_clusters_across_cameras():
+    features, _ = clouds(np.random.default_rng(1), [12] * 9, dim=24, noise=0.6)
+    cameras = np.random.default_rng(0).integers(0, 3, 108)
+    graph = jaccard_graph(features, k1=10)
+    for row in sweep(graph, (0.3, 0.5), features=features, cameras=cameras):
+        labels = DBSCAN(row.eps)(graph, Features({"global": features}), None).labels
+        spans = [len(set(cameras[labels == c])) > 1 for c in range(labels.max() + 1)]
+        assert row.across_cameras == pytest.approx(np.mean(spans))
+    blind = sweep(graph, (0.3,), features=features)
+    assert np.isnan(blind[0].across_cameras)
+
+
+def test_large_sets_are_scored_by_a_sample():
+    """Every sample twice: the sample's mean is close to that of half the set, all of it scored."""
+    features, _ = clouds(np.random.default_rng(2), [12] * 600, dim=24, noise=0.6)
+    both = np.repeat(features, 2, axis=0)
+    assert len(features) < SCORED < len(both)
+    graph = jaccard_graph(both, k1=12)
+    labels = DBSCAN(0.5)(graph, Features({"global": both}), None).labels
+    every = feature_silhouette(both, labels)
+    row = sweep(graph, (0.5,), features=both)[0]
+    assert row.score == pytest.approx(np.nansum(every) / len(both), abs=0.01)
+    some = np.array([3, 14_000, 77])
+    np.testing.assert_allclose(
+        feature_silhouette(both, labels, wanted=some), every[some], atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("shift", [0.0, 2.0])
+def test_cameras_that_dominate_are_told(shift):
+    rng = np.random.default_rng(4)
+    rows, _ = clouds(rng, [10] * 30, dim=32, noise=0.5)
+    cameras = rng.integers(0, 4, 300) * 3
+    rows = rows + shift * rng.standard_normal((10, 32))[cameras]
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    graph = jaccard_graph(rows, k1=10)
+    mix = camera_mix(graph, cameras)
+    found = neighbours(rows, 10).indices[:, 1:]
+    assert mix.across == pytest.approx(np.mean(cameras[:, None] != cameras[found]))
+    counts = np.unique(cameras, return_counts=True)[1] / 300
+    assert mix.expected == pytest.approx(1 - np.sum(counts**2))
+    assert mix.cameras_dominate == (shift > 0)
+    assert ("centre the features" in mix.explain()) == (shift > 0)
+
+
+def test_dbscan_with_eps_of_the_data():
+    features, _ = clouds(np.random.default_rng(1), [12] * 20, dim=24, noise=0.7)
+    graph, given = jaccard_graph(features, k1=10), Features({"global": features})
+    labels = DBSCAN("auto")(graph, given, None).labels
+    eps = propose_eps(graph, features=features).eps
+    np.testing.assert_array_equal(labels, DBSCAN(eps)(graph, given, None).labels)
+    alone = np.eye(20, dtype=np.float32)
+    nothing = DBSCAN("auto")(jaccard_graph(alone, k1=1, k2=1), Features({"global": alone}), None)
+    assert nothing.n_outliers == 20

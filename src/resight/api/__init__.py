@@ -1,10 +1,11 @@
 """The commands as Python functions; the command line adds options and printing, nothing else."""
 
 from resight.api.checking import check_data
+from resight.api.clustering import cluster
 from resight.api.demonstrating import demo
 from resight.api.evaluating import evaluate
 from resight.api.reporting import report
 from resight.api.training import resume, train
 from resight.methods import list_methods
 
-__all__ = ["check_data", "demo", "evaluate", "list_methods", "report", "resume", "train"]
+__all__ = ["check_data", "cluster", "demo", "evaluate", "list_methods", "report", "resume", "train"]

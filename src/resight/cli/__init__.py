@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from resight.cli import data, demo, evaluate, methods, report, resume, train
+from resight.cli import cluster, data, demo, evaluate, methods, report, resume, train
 from resight.errors import ResightError
 
 app = typer.Typer(
@@ -25,7 +25,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo.demo, train.train, resume.resume, evaluate.evaluate, report.report):
+COMMANDS = (
+    demo.demo,
+    train.train,
+    resume.resume,
+    evaluate.evaluate,
+    report.report,
+    cluster.cluster,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(methods.app, name="methods")
 app.add_typer(data.app, name="data")

@@ -33,3 +33,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a setting, e.g. memory.momentum=0.2; repeatable."),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(help="What clustering may use besides the features, like 8G: blocks keep to it."),
+]

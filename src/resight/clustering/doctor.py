@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from resight.clustering.dbscan import dbscan
+from resight.clustering.density import dbscan
+from resight.clustering.quality import label_free
 from resight.clustering.silhouettes import feature_silhouette, silhouette
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
 
@@ -19,6 +20,8 @@ GIANT_SHARE = 0.5
 GIANT_RATIO = 5.0
 GRID = tuple(round(0.025 * step, 3) for step in range(12, 33))
 LOW_GRID = tuple(round(0.025 * step, 3) for step in range(2, 12))
+SCORED = 8192
+DOMINANT = 0.5
 CANDIDATES = ((8, 4), (12, 6), (16, 6), (20, 6), (30, 6))
 
 
@@ -68,7 +71,8 @@ class SweepRow(NamedTuple):
 
     score: the mean silhouette over all samples, outliers counted as 0, so that it falls both when
     clusters touch and when samples are left out: that of the features (`feature_silhouette`) when
-    they are given, else that of the graph. problem: as `diagnose` sees it.
+    they are given, else that of the graph. across_cameras: share of the clusters that span
+    cameras, NaN where those are not known. problem: as `diagnose` sees it.
     """
 
     eps: float
@@ -76,6 +80,7 @@ class SweepRow(NamedTuple):
     outliers: int
     largest_share: float
     score: float
+    across_cameras: float
     problem: Problem | None
 
 
@@ -93,8 +98,8 @@ def sweep(
     cameras: (N,) int64, looked at with features only. Without features, the silhouettes take one
     pass over the rows of the graph per eps.
     """
-    score = _scorer(graph, features, cameras)
-    return _sweep(graph.near(max(eps_values)), eps_values, min_samples, score)
+    judge = _Judge.of(graph, features, cameras)
+    return _sweep(graph.near(max(eps_values)), eps_values, min_samples, judge)
 
 
 @dataclass(frozen=True)
@@ -137,10 +142,10 @@ def propose_eps(
     cameras: (N,) int64, looked at with features only, and when there are two or more.
     """
     near = graph.near(GRID[-1])
-    score = _scorer(graph, features, cameras)
+    judge = _Judge.of(graph, features, cameras)
     rows: tuple[SweepRow, ...] = ()
     for grid in (GRID, LOW_GRID):
-        rows += _sweep(near, grid, min_samples, score)
+        rows += _sweep(near, grid, min_samples, judge)
         usable = [row for row in rows if row.problem is None]
         if usable:
             best = max(usable, key=lambda row: row.score)
@@ -202,7 +207,7 @@ def _sweep(
     near: scipy.sparse.csr_array,
     eps_values: Sequence[float],
     min_samples: int,
-    score: Callable[[IntArray], float],
+    judge: _Judge,
 ) -> tuple[SweepRow, ...]:
     rows = []
     for eps in eps_values:
@@ -213,7 +218,8 @@ def _sweep(
                 clusters=found.n_clusters,
                 outliers=found.n_outliers,
                 largest_share=float(found.sizes.max(initial=0)) / max(1, near.shape[0]),
-                score=score(found.labels),
+                score=judge.score(found.labels),
+                across_cameras=judge.across_cameras(found),
                 problem=diagnose(found),
             )
         )
@@ -228,19 +234,71 @@ def _within(near: scipy.sparse.csr_array, eps: float) -> scipy.sparse.csr_array:
     )
 
 
-def _scorer(
-    graph: Graph, features: FloatArray | None, cameras: IntArray | None
-) -> Callable[[IntArray], float]:
-    several = cameras if cameras is not None and len(np.unique(cameras)) > 1 else None
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """What a sweep looks at beside the labels; silhouettes of features are those of a sample."""
 
-    def score(labels: IntArray) -> float:
-        if features is None:
-            values = silhouette(graph, labels)
+    graph: Graph
+    features: FloatArray | None
+    cameras: IntArray | None
+    sample: IntArray
+
+    @classmethod
+    def of(cls, graph: Graph, features: FloatArray | None, cameras: IntArray | None) -> _Judge:
+        several = cameras if cameras is not None and len(np.unique(cameras)) > 1 else None
+        n = len(graph)
+        sample = np.unique(np.linspace(0, max(0, n - 1), min(n, SCORED)).astype(np.int64))
+        return cls(graph, features, several, sample)
+
+    def score(self, labels: IntArray) -> float:
+        if self.features is None:
+            values = silhouette(self.graph, labels)
         else:
-            values = feature_silhouette(features, labels, cameras=several)
-        return float(np.nansum(values, dtype=np.float64)) / max(1, len(labels))
+            values = feature_silhouette(
+                self.features, labels, cameras=self.cameras, wanted=self.sample
+            )
+        return float(np.nansum(values, dtype=np.float64)) / max(1, len(values))
 
-    return score
+    def across_cameras(self, labels: PseudoLabels) -> float:
+        if self.cameras is None:
+            return float("nan")
+        return label_free(labels.labels, cameras=self.cameras)["across_cameras"]
+
+
+@dataclass(frozen=True)
+class CameraMix:
+    """How much cameras decide who is whose neighbour.
+
+    across: share of all nearest neighbours that another camera saw. expected: the same, were
+    neighbours blind to cameras.
+    """
+
+    across: float
+    expected: float
+
+    @property
+    def cameras_dominate(self) -> bool:
+        """Whether fewer than half as many neighbours as expected are from other cameras."""
+        return self.across < DOMINANT * self.expected
+
+    def explain(self) -> str:
+        """The shares and what follows, in a sentence or two."""
+        told = (
+            f"{self.across:.0%} of the nearest neighbours are from another camera, "
+            f"{self.expected:.0%} would be if cameras made no difference"
+        )
+        if self.cameras_dominate:
+            told += ". Cameras dominate: centre the features per camera (graph.centre_cameras)"
+        return told
+
+
+def camera_mix(graph: Graph, cameras: IntArray) -> CameraMix:
+    """Whether the graph's neighbours cross cameras (N,) as often as they would by chance."""
+    links = graph.nearest().tocoo()
+    across = cameras[links.row] != cameras[links.col]
+    sizes = np.bincount(np.unique(cameras, return_inverse=True)[1])
+    shares = sizes / max(1, len(cameras))
+    return CameraMix(float(across.mean()) if len(across) else 0.0, float(1 - (shares**2).sum()))
 
 
 def _reach(near: scipy.sparse.csr_array, min_samples: int) -> tuple[float, float, float]:

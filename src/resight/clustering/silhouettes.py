@@ -83,7 +83,11 @@ def _mean_distances(
 
 
 def feature_silhouette(
-    features: FloatArray, labels: IntArray, *, cameras: IntArray | None = None
+    features: FloatArray,
+    labels: IntArray,
+    *,
+    cameras: IntArray | None = None,
+    wanted: IntArray | None = None,
 ) -> FloatArray:
     """The simplified silhouette (Hruschka et al. 2006): distances to centroids, not to members.
 
@@ -93,19 +97,28 @@ def feature_silhouette(
     none: then only clusters that span cameras count, not those that split an individual by view.
 
     features: (N, D) float32, L2-normalised. labels: (N,) int64 without gaps, -1 for outliers.
-    cameras: (N,) int64, or None. Returns (N,) float32 in [-1, 1]; NaN for outliers, and for all
-    when there are fewer than two clusters. O(N C D) work, in blocks.
+    cameras: (N,) int64, or None. wanted: (M,) the samples whose values are asked for, by default
+    all. Returns (M,) float32 in [-1, 1]; NaN for outliers, and for all when there are fewer than
+    two clusters. O(M C D) work, in blocks.
     """
-    values = np.full(len(labels), np.nan, np.float32)
-    rows = np.flatnonzero(labels >= 0)
+    asked = np.arange(len(labels)) if wanted is None else wanted
+    values = np.full(len(asked), np.nan, np.float32)
     if labels.max(initial=-1) >= 1:
-        cams = None if cameras is None else cameras[rows]
-        values[rows] = _feature_silhouette(features[rows], labels[rows], cams)
+        inside = labels >= 0
+        cams = None if cameras is None else cameras[inside]
+        place = np.cumsum(inside) - 1
+        clustered = inside[asked]
+        values[clustered] = _feature_silhouette(
+            features if inside.all() else features[inside],
+            labels[inside],
+            cams,
+            place[asked[clustered]],
+        )
     return values
 
 
 def _feature_silhouette(
-    features: FloatArray, labels: IntArray, cameras: IntArray | None
+    features: FloatArray, labels: IntArray, cameras: IntArray | None, wanted: IntArray
 ) -> FloatArray:
     """Without outliers; a sample is compared with its cluster less the group that it is in."""
     groups = np.arange(len(labels))
@@ -115,10 +128,10 @@ def _feature_silhouette(
     sums, parts = _sums(features, labels), _sums(features, groups)  # (C, D), (G, D)
     alone = np.bincount(labels)[labels] == np.bincount(groups)[groups]
     centroids = sums / _lengths(sums)
-    values = np.empty(len(labels), np.float32)
+    values = np.empty(len(wanted), np.float32)
     step = max(1, BLOCK_ENTRIES // len(sums))
-    for start in range(0, len(labels), step):
-        block = slice(start, start + step)
+    for start in range(0, len(wanted), step):
+        block = wanted[start : start + step]
         own, members = labels[block], features[block]
         others = sums[own] - parts[groups[block]]
         a = 1 - np.einsum("bd,bd->b", members, others / _lengths(others))
@@ -126,7 +139,8 @@ def _feature_silhouette(
         cosines[np.arange(len(own)), own] = -np.inf
         b = 1 - cosines.max(axis=1)
         larger = np.maximum(np.maximum(a, b), SMALL)
-        values[block] = np.where(alone[block], 0, np.clip((b - a) / larger, -1, 1))
+        found = np.where(alone[block], 0, np.clip((b - a) / larger, -1, 1))
+        values[start : start + len(block)] = found
     return values
 
 

@@ -37,11 +37,11 @@ class Jaccard:
         if not 0 <= self.colour <= 1:
             raise ValueError(f"colour={self.colour} should be between 0 and 1")
 
-    def __call__(self, features: Features) -> JaccardGraph:
-        """Build the graph."""
+    def __call__(self, features: Features, *, memory: int | None = None) -> JaccardGraph:
+        """Build the graph; memory: bytes that may be used besides the features."""
         vectors = self.vectors(features)
-        nearest = self._nearest(features, vectors, max(self.k1, self.k2))
-        return jaccard_graph(vectors, k1=self.k1, k2=self.k2, nearest=nearest)
+        nearest = self._nearest(features, vectors, max(self.k1, self.k2), memory)
+        return jaccard_graph(vectors, k1=self.k1, k2=self.k2, nearest=nearest, memory=memory)
 
     def vectors(self, features: Features) -> FloatArray:
         """(N, D') float32, rows of length 1: what the graph compares.
@@ -60,19 +60,21 @@ class Jaccard:
         return np.hstack((learned * np.sqrt(1 - share), colour * np.sqrt(share)))
 
     def variants(
-        self, features: Features, vectors: FloatArray
+        self, features: Features, vectors: FloatArray, *, memory: int | None = None
     ) -> Callable[[int, int], JaccardGraph]:
         """The graph as a function of (k1, k2); neighbours are found once.
 
         vectors: those of these features.
         """
-        nearest = self._nearest(features, vectors, LONGEST)
-        return lambda k1, k2: jaccard_graph(vectors, k1=k1, k2=k2, nearest=nearest)
+        nearest = self._nearest(features, vectors, LONGEST, memory)
+        return lambda k1, k2: jaccard_graph(vectors, k1=k1, k2=k2, nearest=nearest, memory=memory)
 
-    def _nearest(self, features: Features, vectors: FloatArray, k: int) -> Neighbours:
+    def _nearest(
+        self, features: Features, vectors: FloatArray, k: int, memory: int | None
+    ) -> Neighbours:
         """The neighbours of `vectors`, those of these features."""
         cameras = _cameras(features) if self.balance_cameras else None
-        return neighbours(vectors, k, cameras=cameras)
+        return neighbours(vectors, k, cameras=cameras, memory=memory)
 
 
 def _cameras(features: Features) -> IntArray | None:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 import resight
 from resight.errors import RunError
-from resight.files import write_atomically
+from resight.files import as_json, write_atomically
 from resight.parts import from_plain
 from resight.recipe import Recipe
 from resight.records import Crops, IntArray
@@ -149,7 +149,7 @@ class RunFolder:
 
     def write_log(self, records: tuple[dict[str, Any], ...]) -> None:
         """Replace the log: one JSON line per epoch, exactly those of the checkpoint."""
-        text = "".join(json.dumps(record) + "\n" for record in records)
+        text = "".join(map(as_json, records))
         write_atomically(self.path / "log.jsonl", lambda draft: draft.write_text(text))
 
     def write_labels(self, epoch: int, crops: Crops, labels: IntArray) -> None:
@@ -187,7 +187,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one of the run's JSON files."""
-        text = json.dumps(value, indent=2) + "\n"
+        text = as_json(value, indent=2)
         write_atomically(self.path / name, lambda draft: draft.write_text(text))
 
 
