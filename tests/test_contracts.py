@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from resight import methods, parts, recipe
+from resight.clustering import DBSCAN, HDC
 from resight.data.augment import Augment
 from resight.data.batches import PKBatches
 from resight.models import EncoderSpec
@@ -21,7 +22,13 @@ PROTOCOLS = (
     recipe.Schedule,
 )
 FIXED = (EncoderSpec, Augment, PKBatches, recipe.OptimPlan)
-REQUIRED = {"DBSCAN": {"eps": 0.5}}
+REQUIRED = {
+    "DBSCAN": {"eps": 0.5},
+    "HDC": {"n_clusters": 5},
+    "KMeans": {"n_clusters": 5},
+    "OnSample": {"fraction": 0.5, "clusterer": DBSCAN(0.5)},
+    "Switch": {"epoch": 3, "first": DBSCAN(0.6), "then": HDC(5)},
+}
 NAMED = {**parts._parts(), **{cls.__name__: cls for cls in FIXED}}
 
 

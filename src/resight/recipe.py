@@ -12,7 +12,7 @@ import numpy as np
 import torch
 import yaml
 
-from resight.clustering import DBSCAN, AutoDBSCAN
+from resight.clustering import DBSCAN, AutoDBSCAN, Switch
 from resight.data.augment import Augment
 from resight.data.batches import PKBatches
 from resight.errors import ConfigError
@@ -130,7 +130,7 @@ class Recipe:
     augment: Augment = Augment()
     sample_fraction: float = 1.0
     graph: GraphBuilder = Jaccard()
-    clusterer: Clusterer | AutoDBSCAN = DBSCAN(0.6)
+    clusterer: Clusterer | AutoDBSCAN | Switch = DBSCAN(0.6)
     min_cluster_size: int = 2
     memory: Memory = ClusterMemory()
     losses: tuple[LossTerm, ...] = (ClusterNCE(),)
@@ -157,6 +157,11 @@ class Recipe:
             raise ConfigError(
                 f"recipe {self.name!r} does not fit these crops: {'; '.join(lacking)}"
             )
+
+    def clusterer_at(self, epoch: int) -> Clusterer | AutoDBSCAN:
+        """The clusterer of this epoch, counted from 0: what a `Switch` stands for then."""
+        clusterer = self.clusterer
+        return clusterer.at(epoch) if isinstance(clusterer, Switch) else clusterer
 
     def to_yaml(self) -> str:
         """The recipe as YAML, which `from_yaml` reads back to an equal value."""

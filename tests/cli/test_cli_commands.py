@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 from drawn import TINY, options
@@ -21,11 +22,12 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("resume",): "resume",
     ("evaluate",): "evaluate",
     ("report",): "report",
+    ("cluster",): "cluster",
     ("methods",): "list_methods",
     ("methods", "show"): None,
     ("data", "check"): "check_data",
 }
-SHORTHANDS = {"backbone", "weights", "epochs", "set_"}
+SHORTHANDS = {"backbone", "weights", "epochs", "set_", "eps", "k1"}
 
 
 def loaded_by(program: str) -> set[str]:
@@ -71,7 +73,7 @@ def test_every_command_is_a_function(name: str) -> None:
     assert name in package.__all__
 
 
-@pytest.mark.parametrize("name", ["demo", "train", "resume", "evaluate", "report"])
+@pytest.mark.parametrize("name", ["demo", "train", "resume", "evaluate", "report", "cluster"])
 def test_a_command_and_its_function_agree(name: str) -> None:
     command = next(c for c in cli.app.registered_commands if c.callback.__name__ == name)
     options = inspect.signature(command.callback).parameters
@@ -107,3 +109,65 @@ def test_data_check_tells_what_was_read(crops: Path, tmp_path: Path, resight: An
     sheet = tmp_path / "sheet.png"
     assert resight("data", "check", crops, "--sheet", sheet).code == 0
     assert sheet.exists()
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((20, 24))
+    rows = np.repeat(centres, 10, axis=0) + 0.5 * rng.standard_normal((200, 24))
+    np.save(tmp_path / "crowd.npy", rows.astype(np.float32))
+    np.save(tmp_path / "cameras.npy", rng.integers(0, 3, 200))
+    return tmp_path / "crowd.npy"
+
+
+def test_features_are_clustered_and_explained(features: Path, resight: Any) -> None:
+    words = ("--cameras", features.with_name("cameras.npy"), "--explain")
+    result = resight("cluster", features, *words)
+    folder = features.with_name("crowd-clusters")
+    assert result.code == 0
+    assert result.out.strip().endswith(f"{folder}/labels.parquet")
+    assert "of the nearest neighbours are from another camera" in result.out
+    assert "separates the crops best" in " ".join(result.out.split())
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["clusters"] == 20
+    assert summary["eps"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "clusters"),
+    [
+        (("--eps", "0.5"), 20),
+        (("--eps", "auto", "--k1", "9"), 20),
+        (("--k1", "9"), 20),
+        (("--eps", "0.001"), 0),
+    ],
+)
+def test_eps_and_k1_have_short_options(
+    words: tuple[str, ...], clusters: int, features: Path, tmp_path: Path, resight: Any
+) -> None:
+    result = resight("cluster", features, "--out", tmp_path / "out", *words)
+    assert result.code == 0
+    assert json.loads((tmp_path / "out/summary.json").read_text())["clusters"] == clusters
+    assert ("of little use: no cluster" in result.out) == (clusters == 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--eps", "2"), "expected auto or 0 <= eps < 1"),
+        (("--eps", "0.4", "--set", "clusterer.eps=0.5"), "contradicts the option"),
+        (("--memory", "20K"), "the memory limit is"),
+        (("--memory", "plenty"), "expected a size like 8G"),
+        (("--cameras", "nowhere.npy"), "cannot read cameras from nowhere.npy"),
+        (("--set", "optim.epochs=3"), "clustering has no such setting"),
+    ],
+)
+def test_what_cannot_be_clustered_is_told(
+    words: tuple[str, ...], told: str, features: Path, resight: Any
+) -> None:
+    result = resight("cluster", features, *words)
+    assert result.code == 2
+    assert told in result.err
+    assert "Traceback" not in result.err
+    assert not features.with_name("crowd-clusters").exists()

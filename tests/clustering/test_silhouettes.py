@@ -120,3 +120,14 @@ def test_mean_distances_that_do_not_exist_are_nan():
     assert np.isnan(mean_distances(graph, np.full(6, -1))).all()
     with pytest.raises(ValueError, match=r"expected \(6,\)"):
         mean_distances(graph, np.zeros(5, np.int64))
+
+
+def test_some_samples_have_the_values_that_they_have_among_all():
+    features, identities = clouds(np.random.default_rng(3), [9] * 80, noise=0.7)
+    graph = jaccard_graph(features, k1=9)
+    labels = np.where(identities % 9 == 4, -1, identities)
+    wanted = np.random.default_rng(0).integers(0, 720, 500)
+    every = silhouette(graph, labels)
+    np.testing.assert_array_equal(silhouette(graph, labels, wanted=wanted), every[wanted])
+    nothing = silhouette(graph, labels, wanted=np.empty(0, np.int64))
+    assert nothing.shape == (0,)

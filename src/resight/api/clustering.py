@@ -179,14 +179,15 @@ def _cluster(
     plan: Recipe, features: Features, memory: int | None, rng: np.random.Generator
 ) -> tuple[PseudoLabels, Graph, dict[str, Any]]:
     """Labels, graph, and the settings that the data proposed."""
-    if not isinstance(plan.clusterer, AutoDBSCAN):
+    clusterer = plan.clusterer_at(0)
+    if not isinstance(clusterer, AutoDBSCAN):
         graph = plan.graph(features, memory=memory)
-        labels = plan.clusterer(graph, features, rng)
+        labels = clusterer(graph, features, rng)
         return labels.without_small(plan.min_cluster_size), graph, {}
     vectors = plan.graph.vectors(features)
     cameras = None if features.crops is None else features.crops.cameras
     variants = plan.graph.variants(features, vectors, memory=memory)
-    chosen = plan.clusterer.choose(vectors, variants, cameras=cameras)
+    chosen = clusterer.choose(vectors, variants, cameras=cameras)
     if chosen is None:
         raise DataError(
             "no k1 and eps separates these features into clusters: name a clusterer and its "

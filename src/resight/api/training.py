@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from resight.api.clustering import bytes_of
 from resight.api.evaluating import evaluate
 from resight.api.reporting import report
 from resight.data import ImageStore, read_crops
@@ -36,6 +37,7 @@ def train(
     compile: bool = False,
     strict: bool = False,
     evaluate_every: int = 5,
+    memory: int | str | None = None,
 ) -> Path:
     """Train an encoder on unlabelled crops, evaluate and report it; returns the run folder.
 
@@ -43,7 +45,8 @@ def train(
     under runs/). method: one that `list_methods()` names; published: the data set whose published
     settings to take; recipe: a Recipe or a YAML file instead of a method. settings: overrides
     such as {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and
-    gallery crops, 0 for none. Identities, when the data have them, are only reported.
+    gallery crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
+    Identities, when the data have them, are only reported.
 
     Raises ResightError subclasses for everything that the caller can mend.
     """
@@ -60,6 +63,7 @@ def train(
         compile=compile,
         strict=strict,
         evaluate_every=evaluate_every,
+        memory=None if memory is None else bytes_of(memory),
     )
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
     RunFolder.check_free(path)

@@ -37,3 +37,20 @@ Memory = Annotated[
     str | None,
     typer.Option(help="What clustering may use besides the features, like 8G: blocks keep to it."),
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="New run folder [default: a free name under runs/].")
+]
+Method = Annotated[str, typer.Option(help="A method that `resight methods` lists.")]
+Published = Annotated[
+    str | None, typer.Option("--for", help="Take the settings published for this data set.")
+]
+Recipe = Annotated[Path | None, typer.Option(help="A recipe file (YAML) instead of a method.")]
+Backbone = Annotated[str | None, typer.Option(help="Short for --set encoder.backbone=NAME.")]
+Weights = Annotated[
+    str | None, typer.Option(help="imagenet, none, or a state dict: the encoder's start.")
+]
+Epochs = Annotated[int | None, typer.Option(help="Short for --set optim.epochs=N.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the encoder.")]
+EvaluateEvery = Annotated[
+    int, typer.Option(help="Epochs between evaluations on labelled query and gallery crops.")
+]

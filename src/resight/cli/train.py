@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
@@ -12,37 +11,23 @@ from resight.cli import options
 
 def train(
     data: options.Data,
-    out: Annotated[
-        Path | None, typer.Option(help="New run folder [default: a free name under runs/].")
-    ] = None,
-    method: Annotated[
-        str, typer.Option(help="A method that `resight methods` lists.")
-    ] = "cluster-contrast",
-    published: Annotated[
-        str | None,
-        typer.Option("--for", help="Take the settings published for this data set."),
-    ] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="A recipe file (YAML) instead of a method.")
-    ] = None,
+    out: options.Out = None,
+    method: options.Method = "cluster-contrast",
+    published: options.Published = None,
+    recipe: options.Recipe = None,
     set_: options.Settings = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="Short for --set encoder.backbone=NAME.")
-    ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="imagenet, none, or a state dict: the encoder's start.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Short for --set optim.epochs=N.")] = None,
+    backbone: options.Backbone = None,
+    weights: options.Weights = None,
+    epochs: options.Epochs = None,
     layout: options.Layout = "auto",
     camera_pattern: options.CameraPattern = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    compile: Annotated[bool, typer.Option("--compile", help="Compile the encoder.")] = False,
+    compile: options.Compile = False,
     strict: options.Strict = False,
-    evaluate_every: Annotated[
-        int, typer.Option(help="Epochs between evaluations on labelled query and gallery crops.")
-    ] = 5,
+    evaluate_every: options.EvaluateEvery = 5,
+    memory: options.Memory = None,
 ) -> None:
     """Train an encoder on unlabelled crops, evaluate it and write a report."""
     from resight.api import train as run
@@ -73,5 +58,6 @@ def train(
         compile=compile,
         strict=strict,
         evaluate_every=evaluate_every,
+        memory=memory,
     )
     typer.echo(f"{folder}/report.html")

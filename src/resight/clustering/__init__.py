@@ -2,7 +2,23 @@
 
 from resight.clustering.auto import AutoDBSCAN
 from resight.clustering.dbscan import DBSCAN
+from resight.clustering.hdbscan import HDBSCAN
+from resight.clustering.hdc import HDC
+from resight.clustering.infomap import InfoMap
+from resight.clustering.kmeans import KMeans
 from resight.clustering.silhouettes import silhouette
 from resight.clustering.true_labels import TrueLabels
+from resight.clustering.wrappers import OnSample, Switch
 
-__all__ = ["DBSCAN", "AutoDBSCAN", "TrueLabels", "silhouette"]
+__all__ = [
+    "DBSCAN",
+    "HDBSCAN",
+    "HDC",
+    "AutoDBSCAN",
+    "InfoMap",
+    "KMeans",
+    "OnSample",
+    "Switch",
+    "TrueLabels",
+    "silhouette",
+]

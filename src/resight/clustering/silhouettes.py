@@ -7,22 +7,24 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from resight.records import FloatArray, Graph, IntArray
+from resight.records import Distances, FloatArray, Graph, IntArray
 
 BLOCK_ENTRIES = 1 << 22
+ROWS = 256
 SMALL = np.float32(1e-6)
 
 
-def silhouette(graph: Graph, labels: IntArray) -> FloatArray:
+def silhouette(graph: Graph, labels: IntArray, *, wanted: IntArray | None = None) -> FloatArray:
     """How much nearer each sample is to its own cluster than to the nearest other one.
 
     s = (b - a) / max(a, b), with a the mean distance to the other members of the own cluster and b
     the smallest mean distance to another cluster; 0 in a cluster of one, and where a = b = 0.
 
-    labels: (N,) int64, -1 for outliers. Returns (N,) float32 in [-1, 1]; NaN for outliers, and for
-    all when there are fewer than two clusters. Exact, in one pass over the rows of the graph.
+    labels: (N,) int64, -1 for outliers. wanted: (M,) the samples whose values are asked for, by
+    default all. Returns (M,) float32 in [-1, 1]; NaN for outliers, and for all when there are fewer
+    than two clusters. Exact, in one pass over the rows of the graph.
     """
-    own, other = mean_distances(graph, labels)
+    own, other = mean_distances(graph, labels, wanted=wanted)
     larger = np.fmax(own, other)
     with np.errstate(invalid="ignore"):
         values = np.where(larger > 0, (other - own) / larger, np.float32(0))
@@ -31,18 +33,29 @@ def silhouette(graph: Graph, labels: IntArray) -> FloatArray:
     return values.astype(np.float32)
 
 
-def mean_distances(graph: Graph, labels: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Two (N,) float32: mean distance to the own cluster's others, and to the nearest other.
+def mean_distances(
+    graph: Graph, labels: IntArray, *, wanted: IntArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Two (M,) float32: mean distance to the own cluster's others, and to the nearest other.
 
     labels: (N,) int64, -1 for outliers. Members that share no support count exactly 1 each;
     nothing is cut off. NaN for outliers and where a value does not exist: the first in a
-    cluster of one, the second when there is only one cluster.
+    cluster of one, the second when there is only one cluster. wanted: as in `silhouette`.
     """
     if labels.shape != (len(graph),):
         raise ValueError(f"labels have shape {labels.shape}, expected ({len(graph)},)")
     labels = np.ascontiguousarray(labels, np.int64)
     sizes = np.bincount(labels[labels >= 0], minlength=1)
-    blocks = graph.reduce(lambda distances: _mean_distances(*distances, labels, sizes))
+
+    def of(distances: Distances) -> FloatArray:
+        means: FloatArray = _mean_distances(*distances, labels, sizes)
+        return means
+
+    if wanted is None:
+        blocks = graph.reduce(of)
+    else:
+        starts = range(0, len(wanted), ROWS)
+        blocks = [of(graph.rows(wanted[start : start + ROWS])) for start in starts]
     means = np.concatenate(blocks) if blocks else np.empty((0, 2), np.float32)
     return means[:, 0].copy(), means[:, 1].copy()
 

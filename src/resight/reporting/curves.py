@@ -65,8 +65,26 @@ RETRIEVAL = (
         "Clusters against identities: overall",
         "How alike the clusters and the true identities are; 1 is a perfect match, the adjusted "
         "Rand index (ARI) of chance is 0.",
-        {"against_identities.ari": "ARI", "against_identities.nmi": "NMI"},
+        {
+            "against_identities.ari": "ARI",
+            "against_identities.nmi": "NMI",
+            "against_identities.homogeneity": "homogeneity",
+            "against_identities.completeness": "completeness",
+        },
         (0.0, 1.0),
+    ),
+    Curves(
+        "Clusters against identities: crops",
+        "BCubed: for each crop, the share of its cluster that shows its individual (precision) and "
+        "the share of its individual that is in its cluster (recall). Noisy crops are not of their "
+        "cluster's most frequent individual.",
+        {
+            "against_identities.bcubed_precision": "precision",
+            "against_identities.bcubed_recall": "recall",
+            "against_identities.bcubed_f1": "F1",
+            "against_identities.noisy_share": "noisy crops",
+        },
+        (0.0, 100.0),
     ),
 )
 CLUSTERS = (
@@ -106,6 +124,19 @@ CLUSTERS = (
         "Mean entropy of a cluster's cameras: 0 bits for one camera, 1 bit for two in equal "
         "parts. It should rise and then level off.",
         {"camera_entropy": ""},
+    ),
+    Curves(
+        "eps that the data proposed",
+        "Distance up to which crops are neighbours, chosen anew in every epoch. It should change "
+        "little once the features are good.",
+        {"proposed.eps": ""},
+        (0.0, 1.0),
+    ),
+    Curves(
+        "k1 that the data proposed",
+        "Neighbours in the lists that the distances compare, chosen with eps. It fits the number "
+        "of crops that an individual has.",
+        {"proposed.k1": "k1", "proposed.k2": "k2"},
     ),
 )
 TRAINING = (

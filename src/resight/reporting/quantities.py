@@ -50,6 +50,12 @@ _KNOWN = {
     "precision": Quantity("precision", "%", 100),
     "recall": Quantity("recall", "%", 100),
     "f1": Quantity("F1", "%", 100),
+    "homogeneity": Quantity("homogeneity"),
+    "completeness": Quantity("completeness"),
+    "bcubed_precision": Quantity("BCubed precision", "%", 100),
+    "bcubed_recall": Quantity("BCubed recall", "%", 100),
+    "bcubed_f1": Quantity("BCubed F1", "%", 100),
+    "noisy_share": Quantity("noisy crops", "%", 100),
     "loss": Quantity("loss"),
     "lr": Quantity("learning rate"),
 }

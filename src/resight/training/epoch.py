@@ -35,8 +35,9 @@ class Learner:
     """What training carries from epoch to epoch, and what it works with.
 
     forward: the encoder as it is called, compiled or not. feed and crops: the whole image store;
-    rows: (N,) which of its crops are trained on. colour: their colour histograms (N, E), where the
-    recipe's graph uses them.
+    rows: (N,) which of its crops are trained on. memory: bytes that clustering may use besides the
+    features, None for no limit. colour: colour histograms (N, E) of the rows, where the recipe's
+    graph uses them.
     """
 
     recipe: Recipe
@@ -48,6 +49,7 @@ class Learner:
     rows: IntArray
     device: Device
     seed: int
+    memory: int | None = None
     colour: FloatArray | None = None
 
 
@@ -83,7 +85,7 @@ def run_epoch(learner: Learner, epoch: int) -> EpochResult:
     if learner.colour is not None:
         features = replace(features, colour=learner.colour[taken])
     clock.append(time.perf_counter())
-    labelling = label(recipe, features, random.cluster)
+    labelling = label(recipe, features, random.cluster, epoch=epoch, memory=learner.memory)
     clock.append(time.perf_counter())
     loss = _train(learner, epoch, rows, features, labelling.pseudo, random)
     clock.append(time.perf_counter())

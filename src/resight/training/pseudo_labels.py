@@ -37,16 +37,26 @@ class Labelling:
     rescue: str | None = None
 
 
-def label(recipe: Recipe, features: Features, rng: np.random.Generator) -> Labelling:
+def label(
+    recipe: Recipe,
+    features: Features,
+    rng: np.random.Generator,
+    *,
+    epoch: int = 0,
+    memory: int | None = None,
+) -> Labelling:
     """Build the graph of `features` and cluster it.
+
+    epoch: counted from 0. memory: bytes that may be used besides the features, None for no limit.
 
     Raises NothingToLearnError when neither the recipe's clusterer nor any proposed eps finds
     clusters that training could use.
     """
-    if isinstance(recipe.clusterer, AutoDBSCAN):
-        return _proposed(recipe, recipe.clusterer, features)
-    graph = recipe.graph(features)
-    pseudo = recipe.clusterer(graph, features, rng).without_small(recipe.min_cluster_size)
+    clusterer = recipe.clusterer_at(epoch)
+    if isinstance(clusterer, AutoDBSCAN):
+        return _proposed(recipe, clusterer, features, memory)
+    graph = recipe.graph(features, memory=memory)
+    pseudo = clusterer(graph, features, rng).without_small(recipe.min_cluster_size)
     problem = diagnose(pseudo)
     if problem is None:
         return Labelling(pseudo, graph)
@@ -63,15 +73,17 @@ def label(recipe: Recipe, features: Features, rng: np.random.Generator) -> Label
     return Labelling(rescued, graph, rescue=rescue)
 
 
-def _proposed(recipe: Recipe, clusterer: AutoDBSCAN, features: Features) -> Labelling:
+def _proposed(
+    recipe: Recipe, clusterer: AutoDBSCAN, features: Features, memory: int | None
+) -> Labelling:
     vectors = recipe.graph.vectors(features)
     chosen = clusterer.choose(
         vectors,
-        recipe.graph.variants(features, vectors),
+        recipe.graph.variants(features, vectors, memory=memory),
         cameras=None if features.crops is None else features.crops.cameras,
     )
     if chosen is None:
-        told = _distances(recipe.graph(features))
+        told = _distances(recipe.graph(features, memory=memory))
         raise _hopeless("no k1 and eps separates the crops into clusters", told)
     graph, labels, proposal = chosen
     pseudo = labels.without_small(recipe.min_cluster_size)

@@ -34,8 +34,8 @@ class RunSettings:
     """All that a run was asked for besides its recipe; enough to continue it.
 
     data: what `read_crops` was given, absolute. root: the folder that paths of crops start from.
-    evaluate_every: epochs between evaluations, 0 for
-    none before the end. The rest is named as the options of `resight train`.
+    evaluate_every: epochs between evaluations, 0 for none before the end. memory: bytes that
+    clustering may use besides the features. The rest is named as the options of `resight train`.
     """
 
     data: str
@@ -48,6 +48,7 @@ class RunSettings:
     compile: bool = False
     strict: bool = False
     evaluate_every: int = 5
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ def prepare(recipe: Recipe, settings: RunSettings, store: ImageStore) -> Learner
         rows=rows,
         device=device,
         seed=settings.seed,
+        memory=settings.memory,
         colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
     )
 
@@ -97,11 +98,13 @@ def _announce(learner: Learner, progress: Progress) -> None:
     cameras = "no camera knowledge"
     if crops.cameras is not None:
         cameras = f"{len(np.unique(crops.cameras[learner.rows]))} cameras"
+    supervised = ", with their true identities" if "TrueLabels" in learner.recipe.to_yaml() else ""
     log.info(
-        "training %r on %d crops (%s), %s",
+        "training %r on %d crops (%s)%s, %s",
         learner.recipe.name,
         len(learner.rows),
         cameras,
+        supervised,
         learner.device.describe(),
     )
     if progress.epochs_done:

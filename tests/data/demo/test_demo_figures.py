@@ -5,7 +5,8 @@ import pytest
 
 from resight.data.demo.body import body_model, shaped
 from resight.data.demo.garments import Layer, build_figure
-from resight.data.demo.identities import Identity, draw_identity
+from resight.data.demo.identities import draw_identity
+from resight.data.demo.outfits import Identity
 from resight.data.demo.poses import walking_pose
 from resight.data.demo.skeleton import BONES, bone_transforms, rotation
 from resight.data.demo.world import World

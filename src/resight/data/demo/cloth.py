@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from resight.data.demo.compiled import compiled
 from resight.data.demo.garments import Layer
-from resight.data.demo.identities import Bag, Identity, Legs, Logo, Pattern, Top
+from resight.data.demo.outfits import Bag, Identity, Legs, Logo, Pattern, Top
 from resight.data.demo.randomness import Stream, generator
 from resight.data.demo.skeleton import Doubles, Floats
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resight.data.demo.body import BodyModel, body_model, shaped, vertex_normals
-from resight.data.demo.identities import Bag, Hair, Hat, Identity, Legs, Top
+from resight.data.demo.outfits import Bag, Hair, Hat, Identity, Legs, Top
 from resight.data.demo.skeleton import BONE, BONES, Doubles, Floats, bone_transforms
 
 HANGING = len(BONES)

@@ -1,0 +1,95 @@
+"""Clusterers made of clusterers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from resight.clustering.auto import AutoDBSCAN
+from resight.records import OUTLIER, Crops, Features, Graph, IntArray, PseudoLabels
+
+
+class Clusterer(Protocol):
+    """A graph to pseudo-labels."""
+
+    def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
+        """Cluster the graph."""
+        ...
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One clusterer in the first epochs and another one from then on, as 3C's warm-up.
+
+    Either may be a switch itself, so that three and more follow one another.
+
+    epoch: the first epoch of `then`, counted from 0.
+    first: the clusterer of the epochs before.
+    then: the clusterer from `epoch` on.
+    """
+
+    epoch: int
+    first: Clusterer | AutoDBSCAN | Switch
+    then: Clusterer | AutoDBSCAN | Switch
+
+    def __post_init__(self) -> None:
+        if self.epoch < 0:
+            raise ValueError(f"epoch is {self.epoch}, expected at least 0")
+
+    def at(self, epoch: int) -> Clusterer | AutoDBSCAN:
+        """The clusterer of this epoch, counted from 0."""
+        chosen = self.first if epoch < self.epoch else self.then
+        return chosen.at(epoch) if isinstance(chosen, Switch) else chosen
+
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack for either clusterer."""
+        lines = [*_unmet(self.first, crops), *_unmet(self.then, crops)]
+        return list(dict.fromkeys(lines))
+
+
+@dataclass(frozen=True)
+class OnSample:
+    """Clusters a random part of the samples, drawn anew each time; the others are outliers.
+
+    fraction: of the N samples, round(fraction N) are drawn, 0 < fraction <= 1.
+    clusterer: what clusters them.
+    """
+
+    fraction: float
+    clusterer: Clusterer
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fraction <= 1:
+            raise ValueError(f"fraction is {self.fraction}, expected 0 < fraction <= 1")
+
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack for the clusterer."""
+        return _unmet(self.clusterer, crops)
+
+    def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
+        """Draw samples and cluster the graph among them; raises what the clusterer raises."""
+        n = len(graph)
+        drawn = np.sort(rng.choice(n, round(self.fraction * n), replace=False)).astype(np.int64)
+        found = self.clusterer(graph.select(drawn), features.select(drawn), rng)
+        return _spread(found, drawn, n)
+
+
+def _unmet(part: Clusterer | AutoDBSCAN | Switch, crops: Crops) -> list[str]:
+    lines: list[str] = part.unmet(crops) if hasattr(part, "unmet") else []
+    return lines
+
+
+def _spread(found: PseudoLabels, samples: IntArray, n: int) -> PseudoLabels:
+    """What was found for these of N samples; the others are outliers without confidence."""
+    labels = np.full(n, OUTLIER, np.int64)
+    labels[samples] = found.labels
+    core, confidence = None, None
+    if found.core is not None:
+        core = np.zeros(n, np.bool_)
+        core[samples] = found.core
+    if found.confidence is not None:
+        confidence = np.zeros(n, np.float32)
+        confidence[samples] = found.confidence
+    return PseudoLabels(labels, core, confidence)
