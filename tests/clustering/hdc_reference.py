@@ -59,7 +59,7 @@ def peripheral(table, labels):
     for k in set(labels):
         members = own[labels == k]
         spread = members.std(ddof=1) if len(members) > 1 else np.inf
-        found[labels == k] = members > members.mean() + spread + 1e-12
+        found[labels == k] = members > members.mean() + spread
     return found
 
 

@@ -9,7 +9,7 @@ from tables import Table, clouds, random_table
 
 from resight import parts
 from resight.clustering import euler
-from resight.clustering.hdc import HDC, SETTLING, _assign, _fill_empty, _settled, hdc
+from resight.clustering.hdc import HDC, SETTLING, _assign, _fill_empty, _peripheral, _settled, hdc
 from resight.clustering.hdc_init import NearPairs, kmeans_plus_plus, nearest_seeds
 from resight.errors import DataError
 from resight.graph import jaccard_graph
@@ -118,8 +118,10 @@ def test_samples_that_share_nothing_stay():
     assert found.labels.tolist() == [0, 0, 1, 0, 0, 0, 0, 0, 0]
 
 
-def test_identical_features():
+@pytest.mark.parametrize("length", [0, 1])
+def test_identical_features(length):
     vectors = np.repeat(unit_rows(np.random.default_rng(5), 1, 33), 20, axis=0)
+    vectors *= np.float32(length)
     everywhere = Table(np.zeros((20, 20), np.float32))
     found = run(everywhere, vectors, [3, 7, 11])
     assert found.labels[[3, 7, 11]].tolist() == [0, 1, 2]
@@ -147,6 +149,15 @@ def test_empty_clusters_take_from_clusters_of_five_then_of_two():
     unchanged = np.array([1, 0, 1])
     _fill_empty(unchanged, np.arange(3), 2)
     assert unchanged.tolist() == [1, 0, 1]
+
+
+def test_equal_discrepancies_are_not_peripheral():
+    labels = np.repeat(np.arange(40), np.arange(1, 41))
+    rng = np.random.default_rng(15)
+    equal = rng.random(40)[labels]
+    assert not _peripheral(labels, equal).any()
+    equal[-1] += 0.1
+    assert np.flatnonzero(_peripheral(labels, equal)).tolist() == [len(labels) - 1]
 
 
 def test_a_cut_counts_farther_pairs_as_sharing_nothing():
@@ -185,6 +196,18 @@ def test_kmeans_plus_plus_equals_a_dense_one(n, share, hidden, copies, seed):
     np.testing.assert_array_equal(nearest_seeds(Table(table), found), labels)
 
 
+def test_kmeans_plus_plus_never_draws_a_sample_at_distance_zero():
+    class Zeros:
+        def integers(self, n):
+            return 0
+
+        def random(self, trials):
+            return np.zeros(trials)
+
+    table = 1 - np.eye(4, dtype=np.float32)
+    assert kmeans_plus_plus(Table(table), 4, Zeros()).tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("dim", [1, 8, 300])
 @pytest.mark.parametrize("scale", [0.0, 0.1, 1.0, 4.0])
 def test_the_largest_distance_is_exact(monkeypatch, dim, scale):
@@ -202,6 +225,18 @@ def test_the_largest_distance_is_exact(monkeypatch, dim, scale):
         assert (away <= reach.radii).all()
         means = vectors[rng.integers(0, 60, (11, 3))].mean(axis=1)
         centroids = (1 - step) * centroids + step * means
+
+
+def test_the_largest_distance_follows_a_centroid_that_moves_away():
+    vectors = np.array([[0.01], [-0.011], [0.0]], np.float32)
+    _, reach = euler.largest_distance(
+        vectors, euler.represent(np.zeros((1, 1))), euler.unseen(1, 1)
+    )
+    assert reach.samples.tolist() == [1]
+    away = np.array([[-0.05]])
+    found, reach = euler.largest_distance(vectors, euler.represent(away), reach)
+    assert reach.samples.tolist() == [0]
+    np.testing.assert_allclose(found, reference.released_distances(vectors, away)[0, 0], rtol=1e-9)
 
 
 def test_the_largest_distance_looks_at_few_pairs(monkeypatch):

@@ -40,6 +40,11 @@ app.add_typer(data.app, name="data")
 
 USER_ERROR = 2
 STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+KEPT = {
+    "train": ": finished epochs are kept, `resight resume RUN` continues",
+    "resume": ": finished epochs are kept, `resight resume RUN` continues",
+    "demo": ": what is finished is kept, the same command continues",
+}
 
 
 class _Stopped(BaseException):
@@ -63,7 +68,7 @@ def main() -> None:
         sys.exit(USER_ERROR)
     except _Stopped as stopped:
         word = STOPPING[stopped.number]
-        _say(f"{word}: finished epochs are kept, `resight resume RUN` continues")
+        _say(word + KEPT.get(sys.argv[1] if len(sys.argv) > 1 else "", ""))
         sys.exit(128 + stopped.number)
 
 

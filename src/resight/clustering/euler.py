@@ -130,12 +130,11 @@ def _largest_of_table(
     rows, samples = np.nonzero(bounds > best)
     limits = bounds[rows, samples]
     order = np.argsort(-limits, kind="stable")
-    step = PAIRS * max(1, torch.get_num_threads())
-    for start in range(0, len(order), step):
+    start, step = 0, PAIRS
+    while start < len(order) and limits[order[start]] > best:
         some = order[start : start + step]
-        if limits[some[0]] <= best:
-            break
         best = _largest(vectors, centroids, samples[some], clusters[rows[some]], best)
+        start, step = start + step, 2 * step
     return best
 
 

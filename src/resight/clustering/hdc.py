@@ -47,8 +47,6 @@ PATIENCE = 5
 SMALL = 5
 ABSENT = np.float32(2)
 STEPS = 2.0**40
-ROUNDING = 1e-12
-TINY = 1e-20
 
 
 @dataclass(frozen=True)
@@ -230,7 +228,7 @@ def _own_similarities(
     if conjugate:
         return np.exp(-own), reach
     largest, reach = largest_distance(vectors, centroids, reach)
-    return np.exp(-SHARPNESS * own / max(largest, TINY)), reach
+    return np.exp(-SHARPNESS * (own / largest if largest > 0 else own)), reach
 
 
 def _members(labels: IntArray, among: BoolArray, n_clusters: int) -> tuple[IntArray, IntArray]:
@@ -262,7 +260,7 @@ def _peripheral(labels: IntArray, discrepancies: Doubles) -> BoolArray:
     sizes = np.bincount(labels)
     above = discrepancies - (np.bincount(labels, discrepancies) / sizes)[labels]
     variances = np.bincount(labels, above**2) / np.maximum(sizes - 1, 1)
-    found: BoolArray = above > np.sqrt(variances)[labels] + ROUNDING
+    found: BoolArray = above > np.sqrt(variances)[labels]
     return found
 
 
