@@ -26,7 +26,7 @@ Doubles = npt.NDArray[np.float64]
 ALPHA = 1.9
 FACTOR = (ALPHA * math.pi) ** 2 / 2
 TABLE_ENTRIES = 1 << 22
-PAIRS = 256
+BLOCK_ENTRIES = 1 << 19
 
 
 class Centroids(NamedTuple):
@@ -55,7 +55,8 @@ def euler_distances(
     vectors: (N, D) float32. samples, clusters: (M,) int64. conjugate: the paper's distance, not
     that of the released code. Returns (M,) float64, to 1e-14.
     """
-    blocks = [slice(i, i + PAIRS) for i in range(0, len(samples), PAIRS)]
+    step = _pairs_a_block(vectors)
+    blocks = [slice(i, i + step) for i in range(0, len(samples), step)]
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
         parts = pool.map(
             lambda block: _distances(
@@ -69,6 +70,11 @@ def euler_distances(
             blocks,
         )
         return np.concatenate([np.empty(0), *parts])
+
+
+def _pairs_a_block(vectors: FloatArray) -> int:
+    dim: int = vectors.shape[1]
+    return max(1, BLOCK_ENTRIES // max(1, dim))
 
 
 class Reach(NamedTuple):
@@ -130,7 +136,7 @@ def _largest_of_table(
     rows, samples = np.nonzero(bounds > best)
     limits = bounds[rows, samples]
     order = np.argsort(-limits, kind="stable")
-    start, step = 0, PAIRS
+    start, step = 0, 2 * _pairs_a_block(vectors)
     while start < len(order) and limits[order[start]] > best:
         some = order[start : start + step]
         best = _largest(vectors, centroids, samples[some], clusters[rows[some]], best)

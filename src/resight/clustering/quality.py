@@ -45,9 +45,10 @@ def label_free(
 
     Always: `clusters`, `outliers`, `outlier_share` of all samples, `mean_size` and `median_size` of
     the clusters. With a graph: `silhouette`, the mean over the clustered samples, of more than
-    50,000 samples over 8192 of them. With cameras (N,): `camera_entropy`, the mean over clusters of the entropy of their members' cameras in bits,
-    and `across_cameras`, the share of clusters with two cameras or more. With the labels of the
-    epoch before: `agreement`, the adjusted Rand index with them.
+    50,000 samples over 8192 of them. With cameras (N,): `camera_entropy`, the mean over clusters of
+    the entropy of their members' cameras in bits, and `across_cameras`, the share of clusters with
+    two cameras or more. With the labels of the epoch before: `agreement`, the adjusted Rand index
+    with them.
 
     Outliers take no part in the silhouette and the camera figures; in `agreement` each of them is
     a cluster of one. A figure that does not exist (no clusters, a single one) is NaN.

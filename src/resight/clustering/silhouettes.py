@@ -71,25 +71,27 @@ def _mean_distances(
 ) -> FloatArray:
     means = np.full((len(samples), 2), np.nan, np.float32)
     several = np.count_nonzero(sizes) > 1
-    closeness = np.zeros(len(sizes))
+    closeness, row_of = np.zeros(len(sizes)), np.full(len(sizes), -1)
+    touched = np.empty(len(sizes), np.int64)
     for a in range(len(samples)):
-        i, own = samples[a], labels[samples[a]]
+        own, n_touched = labels[samples[a]], 0
         if own < 0:
             continue
-        row = range(indptr[a], indptr[a + 1])
-        for p in row:
-            if labels[indices[p]] >= 0 and indices[p] != i:
-                closeness[labels[indices[p]]] += 1 - values[p]
-        if sizes[own] > 1:
-            means[a, 0] = 1 - closeness[own] / (sizes[own] - 1)
-        nearest = 1.0
-        for p in row:
+        for p in range(indptr[a], indptr[a + 1]):
             cluster = labels[indices[p]]
-            if cluster >= 0 and cluster != own:
+            if cluster >= 0:
+                if row_of[cluster] != a:
+                    row_of[cluster] = a
+                    closeness[cluster] = 0
+                    touched[n_touched] = cluster
+                    n_touched += 1
+                closeness[cluster] += 1 - values[p]
+        if sizes[own] > 1:
+            means[a, 0] = 1 - (closeness[own] - 1) / (sizes[own] - 1)
+        nearest = 1.0
+        for cluster in touched[:n_touched]:
+            if cluster != own:
                 nearest = min(nearest, 1 - closeness[cluster] / sizes[cluster])
-        for p in row:
-            if labels[indices[p]] >= 0:
-                closeness[labels[indices[p]]] = 0
         if several:
             means[a, 1] = nearest
     return means

@@ -1,8 +1,8 @@
 """Exact nearest neighbours on the CPU: half of all products, and a heap per sample.
 
 Where the CPU multiplies bfloat16 natively, candidates come from bfloat16 products and are scored
-again in float32; a bound on the rounding tells for every sample whether a candidate can be missing,
-and samples where one can are searched in float32.
+again in float32. Twice the largest error seen among all candidates tells for every sample whether
+one can be missing, and samples where it can are searched in float32.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from resight.records import BoolArray, FloatArray, IntArray
 BLOCK = 2048
 TRIED = 256
 WORTH_IT = 0.1
-BF16_STEP = 2.0**-8
-SLACK = 1e-5
+SAFETY = 2
 
 Found = tuple[Indices, Values]
 
@@ -77,16 +76,12 @@ def _by_candidates(features: FloatArray, k: int, block: int) -> Found | None:
     kept = min(n, k + max(16, k // 2))
     table = torch.from_numpy(features)
     rounded = table.bfloat16()
-    lost = np.empty(n, np.float32)
-    for start in range(0, n, block):
-        rows = slice(start, start + block)
-        lost[rows] = torch.linalg.vector_norm(table[rows] - rounded[rows].float(), dim=1).numpy()
     tried = np.unique(np.linspace(0, n - 1, min(n, TRIED)).astype(np.int64))
     candidates = _nearest_of(rounded, tried, kept, block)
-    if np.mean(_unsure(features, candidates, k, lost, tried)[0]) > WORTH_IT:
+    if np.mean(_unsure(features, candidates, k, tried)[0]) > WORTH_IT:
         return None
     candidates = _nearest(rounded, kept, block)
-    unsure, indices, values = _unsure(features, candidates, k, lost, np.arange(n))
+    unsure, indices, values = _unsure(features, candidates, k, np.arange(n))
     again = np.flatnonzero(unsure)
     for start in range(0, len(again), block):
         some = again[start : start + block]
@@ -95,14 +90,13 @@ def _by_candidates(features: FloatArray, k: int, block: int) -> Found | None:
 
 
 def _unsure(
-    features: FloatArray, candidates: Found, k: int, lost: Values, rows: IntArray
+    features: FloatArray, candidates: Found, k: int, rows: IntArray
 ) -> tuple[BoolArray, Indices, Values]:
     """Whether a sample left out could belong to the k nearest; the k nearest of the candidates.
 
-    A candidate's product differs from the cosine by at most |a - a'| + |b - b'| for the rounding
-    of the two features, and by half a step of bfloat16 for that of the product.
+    A sample left out has a rounded product of at most the worst candidate's.
     """
-    indices, worst = candidates[0], candidates[1].min(axis=1)
+    indices, rounded = candidates
     values = np.empty(indices.shape, np.float32)
     over_rows(
         len(rows),
@@ -110,8 +104,9 @@ def _unsure(
             features, rows[start:stop], indices[start:stop], values[start:stop]
         ),
     )
+    error = np.abs(values - rounded)[indices != rows[:, None]].max(initial=0)
+    bound = rounded.min(axis=1) + SAFETY * error
     indices, values = _in_order(indices, values, rows=rows)
-    bound = worst + 1.01 * (lost[rows] + lost.max()) + BF16_STEP * np.abs(worst) + SLACK
     everyone = indices.shape[1] == len(features)
     unsure = np.zeros(len(rows), bool) if everyone else values[:, k - 1] <= bound
     return unsure, np.ascontiguousarray(indices[:, :k]), np.ascontiguousarray(values[:, :k])
