@@ -18,7 +18,8 @@ PROTOCOLS = (
     recipe.Clusterer,
     recipe.Memory,
     recipe.LossTerm,
-    recipe.PerSample,
+    recipe.Targets,
+    recipe.Weights,
     recipe.Schedule,
 )
 FIXED = (EncoderSpec, Augment, PKBatches, recipe.OptimPlan)

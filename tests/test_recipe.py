@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resight.clustering import DBSCAN, AutoDBSCAN
+from resight.clustering import DBSCAN, HDC, AutoDBSCAN
 from resight.errors import ConfigError
 from resight.losses import ClusterNCE
 from resight.memory import InstanceMemory
@@ -213,3 +213,28 @@ def test_an_override_does_not_change_the_recipe() -> None:
     changes: dict[str, Any] = {"optim.schedule": {"part": "Steps", "every": 3}}
     assert recipe.override(changes).optim.schedule == Steps(every=3)
     assert recipe == Recipe()
+
+
+def test_a_part_of_another_slot_is_refused() -> None:
+    for slot, part in (("weights", "HardTargets"), ("targets", "EqualWeights")):
+        with pytest.raises(ConfigError, match=rf"{slot}.part: '{part}' does not fit here"):
+            Recipe().override({f"{slot}.part": part})
+
+
+def test_a_switch_stands_for_another_clusterer_in_each_epoch() -> None:
+    recipe = Recipe().override(
+        {
+            "clusterer": {
+                "part": "Switch",
+                "epoch": 2,
+                "first": {"part": "DBSCAN", "eps": 0.5},
+                "then": {"part": "HDC", "n_clusters": 7},
+            }
+        }
+    )
+    assert [recipe.clusterer_at(epoch) for epoch in (0, 1, 2, 9)] == [
+        *[DBSCAN(0.5)] * 2,
+        *[HDC(7)] * 2,
+    ]
+    assert Recipe.from_yaml(recipe.to_yaml()) == recipe
+    assert Recipe().clusterer_at(5) == DBSCAN(0.6)

@@ -80,10 +80,16 @@ class LossTerm(Protocol):
     def __call__(self, step: Step, targets: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
 
 
-class PerSample(Protocol):
-    """Targets (B,) or (B, C), or weights (B,), of a step."""
+class Targets(Protocol):
+    """What the queries of a step should be classified as: (B,) labels or (B, C) shares."""
 
-    def __call__(self, step: Step) -> torch.Tensor: ...  # noqa: D102
+    def choose(self, step: Step) -> torch.Tensor: ...  # noqa: D102
+
+
+class Weights(Protocol):
+    """How much each sample of a step counts: (B,), 1 on average."""
+
+    def weigh(self, step: Step) -> torch.Tensor: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -134,8 +140,8 @@ class Recipe:
     min_cluster_size: int = 2
     memory: Memory = ClusterMemory()
     losses: tuple[LossTerm, ...] = (ClusterNCE(),)
-    targets: PerSample = HardTargets()
-    weights: PerSample = EqualWeights()
+    targets: Targets = HardTargets()
+    weights: Weights = EqualWeights()
     batches: PKBatches = PKBatches()
     optim: OptimPlan = OptimPlan()
 

@@ -6,7 +6,7 @@ from sklearn.metrics import silhouette_samples
 from tables import Table, clouds, random_table
 from tables import mean_distances as slow_means
 
-from resight.clustering import silhouette
+from resight.clustering import cosine_silhouette, silhouette
 from resight.clustering.silhouettes import feature_silhouette, mean_distances
 from resight.graph import jaccard_graph
 
@@ -131,3 +131,27 @@ def test_some_samples_have_the_values_that_they_have_among_all():
     np.testing.assert_array_equal(silhouette(graph, labels, wanted=wanted), every[wanted])
     nothing = silhouette(graph, labels, wanted=np.empty(0, np.int64))
     assert nothing.shape == (0,)
+
+
+@given(n=st.integers(3, 60), clusters=st.integers(2, 8), seed=st.integers(0, 2**16))
+@settings(max_examples=60, deadline=None)
+def test_cosine_silhouette_equals_scikit_learn(n, clusters, seed):
+    rng = np.random.default_rng(seed)
+    features, _ = clouds(rng, [n], dim=6)
+    labels = 3 * rng.integers(0, clusters, n) - rng.integers(0, 2) * 3
+    labels[labels < 0] = -1
+    inside = labels >= 0
+    found = cosine_silhouette(features, labels)
+    assert np.isnan(found[~inside]).all()
+    if 1 < len(set(labels[inside])) < inside.sum():
+        exact = features[inside].astype(np.float64)
+        expected = silhouette_samples(exact, labels[inside], metric="cosine")
+        np.testing.assert_allclose(found[inside], expected, atol=1e-5)
+
+
+def test_cosine_silhouette_corner_cases():
+    features = np.eye(4, dtype=np.float32)[[0, 0, 1, 1]]
+    np.testing.assert_allclose(cosine_silhouette(features, np.array([0, 0, 1, 1])), 1)
+    np.testing.assert_allclose(cosine_silhouette(features[[0, 0]], np.array([0, 1])), 0)
+    assert np.isnan(cosine_silhouette(features, np.zeros(4, np.int64))).all()
+    assert cosine_silhouette(features[:0], np.empty(0, np.int64)).shape == (0,)

@@ -50,10 +50,10 @@ def test_the_term_reads_its_view():
         {"global": q, "upper": upper},
         {"global": memory, "upper": upper_memory},
     )
-    targets = HardTargets()(step)
+    targets = HardTargets().choose(step)
     got = ClusterNCE(0.1, view="upper")(step, targets)
     torch.testing.assert_close(got, cluster_nce(upper, upper_memory, labels, temperature=0.1))
-    assert torch.equal(EqualWeights()(step), torch.ones(4))
+    assert torch.equal(EqualWeights().weigh(step), torch.ones(4))
 
 
 def test_temperature_must_be_positive():

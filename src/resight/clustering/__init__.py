@@ -6,7 +6,7 @@ from resight.clustering.hdbscan import HDBSCAN
 from resight.clustering.hdc import HDC
 from resight.clustering.infomap import InfoMap
 from resight.clustering.kmeans import KMeans
-from resight.clustering.silhouettes import silhouette
+from resight.clustering.silhouettes import cosine_silhouette, silhouette
 from resight.clustering.true_labels import TrueLabels
 from resight.clustering.wrappers import OnSample, Switch
 
@@ -20,5 +20,6 @@ __all__ = [
     "OnSample",
     "Switch",
     "TrueLabels",
+    "cosine_silhouette",
     "silhouette",
 ]

@@ -10,7 +10,9 @@ already shares none, HD is FAR.
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -41,7 +43,10 @@ from resight.records import (
 
 Similarity: TypeAlias = Literal["released", "paper"]
 
+log = logging.getLogger(__name__)
+
 SHARPNESS = 5.0
+WORTH_TELLING = 1.0
 SETTLING = 10
 PATIENCE = 5
 SMALL = 5
@@ -195,6 +200,7 @@ def _iterate(
     max_iterations: int,
 ) -> HarmonicClusters:
     labels = nearest_seeds(graph, seeds)
+    started = time.perf_counter()
     peripheral = np.zeros(len(labels), np.bool_)
     centroids = represent(vectors[seeds].astype(np.float64))
     reach = unseen(*centroids.vectors.shape)
@@ -205,6 +211,9 @@ def _iterate(
         peripheral = _peripheral(labels, discrepancies)
         means = _means(vectors, *_members(labels, ~peripheral, len(seeds)))
         shifts.append(float(np.sum((means - centroids.vectors) ** 2)))
+        if len(shifts) == 1 and time.perf_counter() - started > WORTH_TELLING:
+            seconds = time.perf_counter() - started
+            log.info("HDC: up to %d iterations of about %.0f s", max_iterations, seconds)
         centroids = represent(means)
     return HarmonicClusters(labels, peripheral, tuple(shifts))
 

@@ -6,6 +6,8 @@ import logging
 import time
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from resight.errors import CostError
@@ -17,6 +19,7 @@ SHARE_OF_V = 4
 BYTES_OF_ENTRY = 8
 COPIES_OF_V = 4
 ROW_SECONDS = 3e-5
+VISIT_SECONDS = 8e-9
 TRIAL = 1024
 GIB = 2**30
 
@@ -44,9 +47,10 @@ class Memory:
 
 
 def announce(stage: str, seconds: float, needed: int) -> None:
-    """Log what is to come, when it takes more than a few seconds."""
+    """Log what is to come, when it takes more than a few seconds; needed: bytes, 0 for few."""
     if seconds > WORTH_TELLING:
-        log.info("%s: about %s and %.2g GiB", stage, _told(seconds), needed / GIB)
+        room = f" and {needed / GIB:.2g} GiB" if needed else ""
+        log.info("%s: about %s%s", stage, _told(seconds), room)
 
 
 def announce_graph(n: int, k1: int, memory: Memory) -> None:
@@ -58,6 +62,13 @@ def announce_graph(n: int, k1: int, memory: Memory) -> None:
     memory.check(f"the graph of {n} samples", needed, advice="give more, or a smaller k1")
     threads = max(1, torch.get_num_threads())
     announce(f"graph of {n} samples", n * ROW_SECONDS * (k1 / 30) ** 2 / threads, needed)
+
+
+def announce_pairs(columns: npt.NDArray[np.int64], n_rows: int) -> None:
+    """Tell what a walk over all pairs that share support takes; columns: entries in each."""
+    visited = float(np.square(columns, dtype=np.float64).sum())
+    threads = max(1, torch.get_num_threads())
+    announce(f"near pairs of {n_rows} samples", visited * VISIT_SECONDS / threads, 0)
 
 
 def product_speed(table: torch.Tensor) -> float:

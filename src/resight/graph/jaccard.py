@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from resight.graph.costs import Memory, announce_graph
+from resight.graph.costs import Memory, announce_graph, announce_pairs
 from resight.graph.distances import Views, near_pairs, rows_of
 from resight.graph.knn import Neighbours, as_features, neighbours
 from resight.graph.reciprocal import affinities
@@ -48,6 +48,7 @@ class JaccardGraph:
         """
         if not 0 <= np.float32(cut) <= 1:
             raise ValueError(f"cut is {cut}, expected 0 <= cut <= 1")
+        announce_pairs(np.diff(self.transposed.indptr), len(self))
         rows = near_pairs(self._views, np.float32(cut))
         return scipy.sparse.csr_array(
             (rows.data, rows.indices, rows.indptr), shape=(len(self), len(self))

@@ -13,6 +13,6 @@ from resight.records import Step
 class HardTargets:
     """The pseudo-labels themselves: (B,) int64."""
 
-    def __call__(self, step: Step) -> Tensor:
+    def choose(self, step: Step) -> Tensor:
         """Targets of the batch."""
         return step.batch.labels

@@ -14,6 +14,6 @@ from resight.records import Step
 class EqualWeights:
     """All samples count alike: (B,) ones."""
 
-    def __call__(self, step: Step) -> Tensor:
+    def weigh(self, step: Step) -> Tensor:
         """Weights of the batch."""
         return torch.ones_like(step.batch.labels, dtype=torch.float32)

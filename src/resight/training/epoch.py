@@ -164,6 +164,6 @@ def _step(learner: Learner, batch: Batch, memory: MemoryState) -> Tensor:
 
 def per_sample_loss(recipe: Recipe, step: Step) -> Tensor:
     """(B,) the weighted sum of the recipe's loss terms, times the weight of each sample."""
-    targets = recipe.targets(step)
+    targets = recipe.targets.choose(step)
     terms = [term.weight * term(step, targets) for term in recipe.losses]
-    return torch.stack(terms).sum(dim=0) * recipe.weights(step)
+    return torch.stack(terms).sum(dim=0) * recipe.weights.weigh(step)
