@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from _machine import machine
@@ -35,7 +36,7 @@ from PIL import Image
 
 IDENTITIES, SHOTS, SIZE = 48, 8, (128, 64)
 BATCH, EXTRACT_BATCH = 64, 256
-QUERIES, MEMBERS, DIM, CLUSTERS = 256, 16, 2_048, 750
+QUERIES, MEMBERS, CAMERAS, DIM, CLUSTERS = 256, 16, 6, 2_048, 750
 MEMORY_ROUNDS, START_ROUNDS = 40, 5
 UNDER_LOAD = "--under-load"
 SPIN = """
@@ -214,7 +215,7 @@ def memory(options: argparse.Namespace) -> None:
     from torch.nn import functional as F
 
     from resight.losses import cluster_nce
-    from resight.memory.update import POLICIES
+    from resight.memory.update import Policy, move
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -223,6 +224,7 @@ def memory(options: argparse.Namespace) -> None:
     vectors = F.normalize(torch.randn(CLUSTERS, DIM, generator=generator))
     chosen = torch.randperm(CLUSTERS, generator=generator)[: QUERIES // MEMBERS]
     labels = chosen.repeat_interleave(MEMBERS)
+    cameras = torch.randint(CAMERAS, (QUERIES,), generator=generator)
     tracked, slope = q.clone().requires_grad_(), torch.randn(QUERIES, CLUSTERS)
 
     def products() -> None:
@@ -232,12 +234,12 @@ def memory(options: argparse.Namespace) -> None:
         tracked.grad = None
         cluster_nce(tracked, vectors, labels, temperature=0.05).mean().backward()
 
-    def update(policy: str) -> None:
-        POLICIES[policy](vectors, q, labels, momentum=0.1, generator=generator, inplace=True)
+    def update(policy: Policy) -> None:
+        move(policy, vectors, q, labels, momentum=0.1, cameras=cameras, generator=generator)
 
     products(), loss()
     extra, bare = [], []
-    updates: dict[str, list[float]] = {policy: [] for policy in POLICIES}
+    updates: dict[Policy, list[float]] = {policy: [] for policy in get_args(Policy)}
     for _ in range(MEMORY_ROUNDS):
         bare.append(thread_milliseconds(products))
         extra.append(thread_milliseconds(loss) - bare[-1])

@@ -40,6 +40,16 @@ def test_cluster_nce_equals_the_equation(b, c, tau):
         np.testing.assert_allclose(got, one_by_one(q, memory, rows, tau), rtol=2e-5, atol=1e-5)
 
 
+def test_gradients_of_cluster_nce():
+    rng = np.random.default_rng(1)
+    q, memory = unit(rng, 3, 5).requires_grad_(), unit(rng, 4, 5)
+    soft = torch.from_numpy(rng.dirichlet(np.ones(4), size=3))
+    for targets in (torch.tensor([0, 3, 3]), soft):
+        assert torch.autograd.gradcheck(
+            lambda x, t=targets: cluster_nce(x, memory, t, temperature=0.3), q
+        )
+
+
 def test_the_term_reads_its_view():
     rng = np.random.default_rng(0)
     q, upper = unit(rng, 4, 6), unit(rng, 4, 6)

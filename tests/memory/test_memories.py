@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import typing
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from resight.memory import ClusterMemory, InstanceMemory, mean_of_members, random_member
-from resight.records import Batch
+from resight.memory import ClusterMemory, InstanceMemory, mean_of_members, random_member, update
+from resight.records import Batch, Crops
 
 LABELS = torch.tensor([0, 1, -1, 1, 2, 1, -1, 2])
+CAMERAS = torch.tensor([0, 0, 0, 1, 0, 0, 1, 1])
+POLICIES = typing.get_args(update.Policy)
 
 
 @pytest.fixture
@@ -20,7 +25,7 @@ def features():
 
 def batch(rows):
     indices = torch.tensor(rows)
-    return Batch(indices, torch.zeros(len(rows), 3, 4, 4), LABELS[indices])
+    return Batch(indices, torch.zeros(len(rows), 3, 4, 4), LABELS[indices], CAMERAS[indices])
 
 
 def test_mean_of_members(features):
@@ -42,7 +47,14 @@ def test_random_member_takes_every_member_of_its_own_cluster(features):
     assert seen == [{0}, {1, 3, 5}, {4, 7}]
 
 
-@pytest.mark.parametrize("spec", [ClusterMemory(), ClusterMemory(init="random"), InstanceMemory()])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        *(ClusterMemory(update=policy) for policy in POLICIES),
+        ClusterMemory(init="random"),
+        InstanceMemory(),
+    ],
+)
 def test_every_memory_keeps_the_contract(spec, features):
     memory = spec.start({"global": features}, LABELS, generator=torch.Generator())
     before = {view: rows.clone() for view, rows in memory.read().items()}
@@ -52,6 +64,42 @@ def test_every_memory_keeps_the_contract(spec, features):
     after = memory.read()["global"]
     assert torch.equal(after[0], before["global"][0])
     assert not torch.allclose(after[1:], before["global"][1:])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_cluster_memory_updates_as_its_policy(policy, features):
+    def generator():
+        return torch.Generator().manual_seed(7)
+
+    views = {"global": features, "upper": features.flip(1)}
+    memory = ClusterMemory(update=policy, momentum=0.3).start(views, LABELS, generator=generator())
+    rows, drawn = batch([1, 3, 5, 4, 7]), generator()
+    q = {view: F.normalize(table[[2, 0, 6, 1, 3]]) for view, table in views.items()}
+    want = {
+        view: getattr(update, policy)(
+            vectors,
+            q[view],
+            rows.labels,
+            momentum=0.3,
+            cameras=rows.cameras,
+            generator=drawn,
+        )
+        for view, vectors in memory.read().items()
+    }
+    memory.write(q, rows)
+    for view, vectors in memory.read().items():
+        assert torch.equal(vectors, want[view])
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_cluster_memory_tells_what_it_needs(policy):
+    seen = Crops(Path(), ("a.png",), np.array(["train"]), cameras=np.array([0]))
+    unseen = Crops(Path(), ("a.png",), np.array(["train"]))
+    assert ClusterMemory(update=policy).unmet(seen) == []
+    told = [f"ClusterMemory with update={policy} needs crops with cameras"]
+    assert ClusterMemory(update=policy).unmet(unseen) == (
+        told if policy in update.NEED_CAMERAS else []
+    )
 
 
 def test_instance_memory_is_the_mean_of_its_members(features):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional as F
 
+from resight.losses.similarity import check_temperature, similarities
 from resight.records import GLOBAL, Step
 
 
@@ -14,9 +15,10 @@ def cluster_nce(q: Tensor, memory: Tensor, targets: Tensor, *, temperature: floa
     """-log softmax(q . c / tau) at the target, or against a distribution of targets.
 
     q: (B, D). memory: (C, D). targets: (B,) int64 cluster numbers, or (B, C) rows that sum to 1.
-    Returns (B,) float, non-negative for hard targets. Computed in float32.
+    Returns (B,) float, non-negative for hard targets. Computed in float32, or float64 when
+    given so.
     """
-    logits = q.float() @ memory.float().T / temperature  # (B, C)
+    logits = similarities(q, memory) / temperature  # (B, C)
     return F.cross_entropy(logits, targets, reduction="none")
 
 
@@ -29,8 +31,7 @@ class ClusterNCE:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"temperature={self.temperature} should be above 0")
+        check_temperature(self.temperature)
 
     def __call__(self, step: Step, targets: Tensor) -> Tensor:
         """(B,) the loss of each sample, before `weight`."""

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from resight.memory.start import mean_of_members, random_member
-from resight.memory.update import POLICIES
-from resight.records import Batch
+from resight.memory.update import NEED_CAMERAS, Policy, move
+from resight.records import Batch, Crops
 
 _STARTS = {"mean": mean_of_members, "random": random_member}
 
@@ -21,16 +21,23 @@ class ClusterMemory:
     """How cluster vectors start and are updated.
 
     init: "mean" of the members (released code) or a "random" member (Eq. 1). update: a policy of
-    resight.memory.update. momentum: weight of the old vector, 0 … 1.
+    resight.memory.update, of which "tccl" and "chd" need cameras. momentum: weight of the old
+    vector, 0 … 1.
     """
 
     init: Literal["mean", "random"] = "mean"
-    update: Literal["vanilla", "average", "random", "easy", "hard"] = "vanilla"
+    update: Policy = "vanilla"
     momentum: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0 <= self.momentum <= 1:
             raise ValueError(f"momentum={self.momentum} should be between 0 and 1")
+
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack."""
+        if self.update in NEED_CAMERAS and crops.cameras is None:
+            return [f"ClusterMemory with update={self.update} needs crops with cameras"]
+        return []
 
     def start(
         self, features: Mapping[str, Tensor], labels: Tensor, *, generator: torch.Generator
@@ -49,8 +56,7 @@ class ClusterVectors:
     def __init__(
         self, spec: ClusterMemory, vectors: dict[str, Tensor], generator: torch.Generator
     ) -> None:
-        self._update = POLICIES[spec.update]
-        self._momentum = spec.momentum
+        self._spec = spec
         self._vectors = vectors
         self._generator = generator
 
@@ -62,12 +68,12 @@ class ClusterVectors:
     def write(self, embeddings: Mapping[str, Tensor], batch: Batch) -> None:
         """Move the clusters of the batch towards its embeddings {view: (B, D)}."""
         for view, q in embeddings.items():
-            self._update(
+            move(
+                self._spec.update,
                 self._vectors[view],
                 q,
                 batch.labels,
-                momentum=self._momentum,
+                momentum=self._spec.momentum,
                 cameras=batch.cameras,
                 generator=self._generator,
-                inplace=True,
             )

@@ -1,37 +1,43 @@
-"""Update policies of a cluster memory (Cluster Contrast, Eq. 2 and Table 6), vectorised.
+"""Update policies of a cluster memory (Cluster Contrast, Eq. 2 and Table 6; 3C, Eq. 17-21).
 
 Each policy moves the vector of every cluster that has members in the batch,
 c_k <- normalise(m c_k + (1 - m) q), where m (`momentum`) is the weight of the OLD vector and q
-what the policy makes of the members. All take memory (C, D), q (B, D) and labels (B,) int64 in
-0 … C-1, and return the memory with the other rows unchanged: a new (C, D), or with `inplace`
-the one given, which saves copying it.
+what the policy makes of the members. All take
+
+    memory (C, D), q (B, D), labels (B,) int64 0 … C-1, momentum 0 … 1,
+    cameras (B,) int64 (needed by `tccl` and `chd`), generator on the CPU (used by `random`),
+
+with rows of memory and q of length 1, and return a new memory (C, D), the other rows unchanged.
+`move` does the same to the memory itself. ValueError is raised where cameras are needed and
+missing.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from resight.memory.moves import MOVES, Given
+
+Policy = Literal["vanilla", "average", "random", "easy", "hard", "tccl", "chd"]
+NEED_CAMERAS: tuple[Policy, ...] = ("tccl", "chd")
 
 
-class UpdatePolicy(Protocol):
-    """The signature that all policies share; `generator` (on the CPU) is used by `random`."""
-
-    def __call__(
-        self,
-        memory: Tensor,
-        q: Tensor,
-        labels: Tensor,
-        *,
-        momentum: float,
-        cameras: Tensor | None = None,
-        generator: torch.Generator | None = None,
-        inplace: bool = False,
-    ) -> Tensor:
-        """Return the updated memory."""
-        ...
+def move(
+    policy: Policy,
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Update the memory in place, which saves copying it; returns it."""
+    moved = MOVES[policy](Given(memory, q, labels, momentum, cameras, generator))
+    return memory.index_copy_(0, *moved)
 
 
 def vanilla(
@@ -42,21 +48,9 @@ def vanilla(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
-    inplace: bool = False,
 ) -> Tensor:
-    """Every member in turn, in batch order, normalising after each (the released default).
-
-    Turn j moves all clusters at once by their j-th member, so that the number of turns is the
-    size of the largest cluster in the batch, not of the batch.
-    """
-    del cameras, generator
-    clusters, order, turns = _by_turn(labels)
-    rows = memory[clusters]
-    for members in torch.split(q[order], turns):
-        moved = rows[: len(members)]
-        torch.lerp(members, moved, momentum, out=moved)
-        F.normalize(moved, out=moved)
-    return _replace(memory, clusters, rows, inplace)
+    """Every member in turn, in batch order, normalising after each (the released default)."""
+    return _moved_copy("vanilla", Given(memory, q, labels, momentum, cameras, generator))
 
 
 def average(
@@ -67,14 +61,9 @@ def average(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
-    inplace: bool = False,
 ) -> Tensor:
     """The mean of the members."""
-    del cameras, generator
-    clusters, group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    sums = q.new_zeros(len(clusters), q.shape[1]).index_add_(0, group, q)
-    moved = _move(memory[clusters], sums / counts[:, None], momentum)
-    return _replace(memory, clusters, moved, inplace)
+    return _moved_copy("average", Given(memory, q, labels, momentum, cameras, generator))
 
 
 def random(
@@ -85,12 +74,9 @@ def random(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
-    inplace: bool = False,
 ) -> Tensor:
     """One member, uniformly."""
-    del cameras
-    key = torch.rand(len(q), generator=generator).to(q.device)
-    return _move_to_first(memory, q, labels, key, momentum, inplace)
+    return _moved_copy("random", Given(memory, q, labels, momentum, cameras, generator))
 
 
 def easy(
@@ -101,11 +87,9 @@ def easy(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
-    inplace: bool = False,
 ) -> Tensor:
     """The member most similar to the cluster's vector; the first in the batch on ties."""
-    del cameras, generator
-    return _move_to_first(memory, q, labels, -_own_similarity(memory, q, labels), momentum, inplace)
+    return _moved_copy("easy", Given(memory, q, labels, momentum, cameras, generator))
 
 
 def hard(
@@ -116,69 +100,44 @@ def hard(
     momentum: float,
     cameras: Tensor | None = None,
     generator: torch.Generator | None = None,
-    inplace: bool = False,
 ) -> Tensor:
     """The member least similar to the cluster's vector (Eq. 2); the first in the batch on ties."""
-    del cameras, generator
-    return _move_to_first(memory, q, labels, _own_similarity(memory, q, labels), momentum, inplace)
+    return _moved_copy("hard", Given(memory, q, labels, momentum, cameras, generator))
 
 
-POLICIES: dict[str, UpdatePolicy] = {
-    "vanilla": vanilla,
-    "average": average,
-    "random": random,
-    "easy": easy,
-    "hard": hard,
-}
-
-
-def _move(rows: Tensor, q: Tensor, momentum: float) -> Tensor:
-    return F.normalize(torch.lerp(q, rows, momentum))
-
-
-def _replace(memory: Tensor, clusters: Tensor, rows: Tensor, inplace: bool) -> Tensor:
-    target = memory if inplace else memory.clone()
-    return target.index_copy_(0, clusters, rows)
-
-
-def _own_similarity(memory: Tensor, q: Tensor, labels: Tensor) -> Tensor:
-    return torch.einsum("bd,bd->b", q, memory[labels])
-
-
-def _move_to_first(
-    memory: Tensor, q: Tensor, labels: Tensor, key: Tensor, momentum: float, inplace: bool
+def tccl(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Each cluster moves to its member with the smallest key, the earliest one on ties."""
-    by_key = torch.argsort(key, stable=True)
-    order = by_key[torch.argsort(labels[by_key], stable=True)]
-    sorted_labels = labels[order]
-    is_first = torch.ones_like(sorted_labels, dtype=torch.bool)
-    is_first[1:] = sorted_labels[1:] != sorted_labels[:-1]
-    chosen = order[is_first]
-    clusters = labels[chosen]
-    return _replace(memory, clusters, _move(memory[clusters], q[chosen], momentum), inplace)
+    """The camera centre least similar to the cluster's vector (CCL; 3C's Table 2).
 
-
-def _turn(group: Tensor) -> Tensor:
-    """(B,) how many earlier batch entries belong to the same group."""
-    order = torch.argsort(group, stable=True)
-    counts = torch.bincount(group)
-    starts = torch.cumsum(counts, 0) - counts
-    turn = torch.empty_like(group)
-    turn[order] = torch.arange(len(group), device=group.device) - starts[group[order]]
-    return turn
-
-
-def _by_turn(labels: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-    """The batch in turns, the j-th members of all clusters being turn j.
-
-    Returns the clusters (K,), the largest first; the batch entries (B,) turn by turn, and within
-    a turn in the order of the clusters; and how many of the clusters take part in each turn,
-    always the first ones. Turns are then slices, read off with one device synchronisation.
+    A camera centre is the normalised mean of the cluster's members of one camera in the batch
+    (3C, Eq. 18). On ties the lowest camera.
     """
-    clusters, group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    by_size = torch.argsort(counts, descending=True, stable=True)
-    place = torch.argsort(by_size)
-    turn = _turn(group)
-    order = torch.argsort(turn * len(clusters) + place[group])
-    return clusters[by_size], order, torch.bincount(turn).tolist()
+    return _moved_copy("tccl", Given(memory, q, labels, momentum, cameras, generator))
+
+
+def chd(
+    memory: Tensor,
+    q: Tensor,
+    labels: Tensor,
+    *,
+    momentum: float,
+    cameras: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """The member with the largest confidence integrated harmonic discrepancy (3C, Eq. 17-21).
+
+    That is the harmonic mean of the cosine distance to the cluster's vector and the similarity to
+    the member's own camera centre, both scaled to 0 … 1; the first in the batch on ties.
+    """
+    return _moved_copy("chd", Given(memory, q, labels, momentum, cameras, generator))
+
+
+def _moved_copy(policy: Policy, given: Given) -> Tensor:
+    return given.memory.index_copy(0, *MOVES[policy](given))
