@@ -111,6 +111,7 @@ def speed(crops: int, dim: int, repeats: int) -> None:
         ("neighbours", nearest_time),
         ("affinities V after the neighbours", graph_time),
         (f"near(0.7), {near.nnz / crops:.0f} pairs a row", near_time),
+        ("V + near(0.7)", graph_time + near_time),
         ("neighbours + V + near(0.7)", nearest_time + graph_time + near_time),
         (f"DBSCAN(0.6) with its near pairs, ARI {ari:.2f}", label_time),
         ("DBSCAN on near pairs alone", core_time),

@@ -39,7 +39,7 @@ def make(crops: int, dim: int, folder: Path) -> None:
 
 
 def run(folder: Path) -> dict[str, float]:
-    """Neighbours, V, near(0.6), DBSCAN; seconds of each, and what came of it."""
+    """Approximate neighbours, V, near(0.6), DBSCAN; seconds of each, and what came of it."""
     from resight.clustering.density import dbscan
     from resight.clustering.quality import against_identities
     from resight.graph import jaccard_graph, neighbours
@@ -48,7 +48,7 @@ def run(folder: Path) -> dict[str, float]:
     small = jaccard_graph(features[:64])
     dbscan(small.near(0.5), min_samples=4)
     clock = [time.perf_counter()]
-    nearest = neighbours(features, 30)
+    nearest = neighbours(features, 30, exact=False)
     clock.append(time.perf_counter())
     graph = jaccard_graph(features, nearest=nearest)
     clock.append(time.perf_counter())

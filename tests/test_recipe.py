@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from resight.clustering import DBSCAN, HDC, AutoDBSCAN
+from resight.clustering import DBSCAN, HDC, AutoDBSCAN, Switch
 from resight.errors import ConfigError
 from resight.losses import ClusterNCE
 from resight.memory import InstanceMemory
@@ -219,6 +219,22 @@ def test_a_part_of_another_slot_is_refused() -> None:
     for slot, part in (("weights", "HardTargets"), ("targets", "EqualWeights")):
         with pytest.raises(ConfigError, match=rf"{slot}.part: '{part}' does not fit here"):
             Recipe().override({f"{slot}.part": part})
+
+
+def test_parts_inside_parts_are_set_one_by_one() -> None:
+    recipe = Recipe().override(
+        {
+            "clusterer.then.n_clusters": 7,
+            "clusterer.first.eps": 0.5,
+            "clusterer.epoch": 2,
+            "clusterer.first.part": "DBSCAN",
+            "clusterer.then.part": "HDC",
+            "clusterer.part": "Switch",
+        }
+    )
+    assert recipe.clusterer == Switch(2, DBSCAN(0.5), HDC(7))
+    with pytest.raises(ConfigError, match=r"clusterer.frist: no such setting; did you mean first"):
+        Recipe().override({"clusterer.part": "Switch", "clusterer.frist.part": "DBSCAN"})
 
 
 def test_a_switch_stands_for_another_clusterer_in_each_epoch() -> None:

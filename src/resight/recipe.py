@@ -218,7 +218,10 @@ class Recipe:
         """
         plain = to_plain(self, annotated=Recipe)
         problems: list[str] = []
-        ordered = sorted(settings.items(), key=lambda item: not item[0].endswith(f".{PART}"))
+        ordered = sorted(
+            settings.items(),
+            key=lambda item: (not item[0].endswith(f".{PART}"), item[0].count(".")),
+        )
         for key, value in ordered:
             _set(plain, key, value, problems)
         return _recipe(plain, "settings", problems)
@@ -263,6 +266,8 @@ def _set(plain: Any, key: str, value: Any, problems: list[str]) -> None:
     *path, last = key.split(".")
     node, walked = plain, ""
     for name in path:
+        if isinstance(node, dict) and PART in node:
+            node.setdefault(name, {})
         node, walked = _inside(node, name, walked, problems), f"{walked}{name}."
         if node is None:
             return

@@ -7,7 +7,8 @@ import pytest
 import resight
 from resight.api.clustering import bytes_of
 from resight.clustering import DBSCAN
-from resight.errors import ConfigError, CostError, DataError
+from resight.clustering.quality import against_identities
+from resight.errors import ConfigError, CostError, DataError, ResightError
 from resight.graph import centre_cameras, jaccard_graph
 from resight.records import Features
 
@@ -69,6 +70,46 @@ def test_labels_of_little_use_are_given_and_told():
     assert nothing.summary["features"] == 0
 
 
+def test_features_that_nothing_separates_are_explained():
+    found = resight.cluster(np.eye(12), explain=True)
+    assert found.labels.n_outliers == 12
+    assert found.summary["problem"].startswith("no cluster")
+    assert found.explanation.proposal is None
+    assert all(row.problem is not None for row in found.explanation.sweep)
+
+
+def test_the_explanation_counts_as_the_clusterer_does():
+    features = crowd(crops=6)[0]
+    settings = {"clusterer.part": "DBSCAN", "clusterer.eps": 0.5, "clusterer.min_samples": 7}
+    found = resight.cluster(features, settings=settings, explain=True)
+    same = [row for row in found.explanation.sweep if row.eps == 0.5]
+    assert same[0].outliers == found.summary["outliers"]
+    settings["clusterer.min_samples"] = 3
+    other = resight.cluster(features, settings=settings)
+    assert other.summary["outliers"] < found.summary["outliers"]
+
+
+def test_true_labels_are_the_identities():
+    features, identities, _ = crowd()
+    settings = {"clusterer.part": "TrueLabels"}
+    found = resight.cluster(features, identities=identities, settings=settings)
+    assert found.summary["against_identities"]["ari"] == 1
+    with pytest.raises(ConfigError, match="TrueLabels needs crops with identities"):
+        resight.cluster(features, settings=settings)
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResightError, match=r"cannot write to .*file/out: .*file is no folder"):
+        resight.cluster("missing.npy", out=tmp_path / "file" / "out")
+
+
+def test_an_empty_file_is_told(tmp_path):
+    (tmp_path / "empty.npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"empty.npy is not a NumPy file"):
+        resight.cluster(tmp_path / "empty.npy")
+
+
 @pytest.mark.parametrize(
     ("features", "arguments", "message"),
     [
@@ -77,7 +118,7 @@ def test_labels_of_little_use_are_given_and_told():
         (np.zeros((4, 3)), {}, "4 of 4 feature rows are zero, NaN or infinite .rows 0, 1, 2, 3."),
         (np.full((9, 3), np.nan), {}, "rows 0, 1, 2, 3, 4, …"),
         (np.eye(5), {"cameras": np.zeros(4, int)}, "cameras have shape .4,., expected .5,."),
-        (np.eye(5), {}, "no k1 and eps separates these features"),
+        (np.eye(5), {}, "no k1 and eps separates these 5 features"),
         ("missing.npy", {}, "cannot read features from missing.npy: No such file"),
         (__file__, {}, "is not a NumPy file"),
     ],
@@ -104,3 +145,13 @@ def test_sizes_in_words():
     for word in ("", "x", "G", "-1G", "0", "1e999", "nan"):
         with pytest.raises(ConfigError, match="expected a size like 8G"):
             bytes_of(word)
+
+
+def test_unknown_identities_are_not_judged():
+    features, identities, _ = crowd()
+    unknown = np.where(identities % 3 == 0, -1, identities)
+    settings = {"clusterer.part": "DBSCAN", "clusterer.eps": 0.5, "graph.k1": 10}
+    found = resight.cluster(features, identities=unknown, settings=settings)
+    labels, inside = found.labels.labels, unknown >= 0
+    expected = against_identities(labels[inside], identities[inside] + 1)
+    assert found.summary["against_identities"] == pytest.approx(expected, nan_ok=True)

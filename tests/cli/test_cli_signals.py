@@ -13,6 +13,8 @@ import torch
 from drawn import TINY, options
 from safetensors.torch import load_file
 
+from resight import cli
+
 SETTINGS = TINY | {"optim.epochs": 4, "optim.iterations": 12}
 DEADLINE = 120
 
@@ -75,3 +77,27 @@ def test_killed_and_resumed(
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     epochs = [json.loads(line)["epoch"] for line in (run / "log.jsonl").read_text().splitlines()]
     assert epochs == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_told_to_stop_in_compiled_code(
+    wrapped: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app(standalone_mode: bool) -> None:
+        stopped = cli._Stopped(signal.SIGTERM)
+        if wrapped:
+            raise SystemError("returned a result with an exception set") from stopped
+        raise stopped
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(cli, "_log_to_terminal", lambda: None)
+    monkeypatch.setattr(os, "_exit", leave)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
+    monkeypatch.setattr(sys, "argv", ["resight", "demo"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 143
+    assert capsys.readouterr().err.strip().startswith("terminated: what is finished is kept")

@@ -6,6 +6,7 @@ from sklearn.cluster import DBSCAN as Reference
 from tables import Table, clouds, random_table
 
 from resight.clustering import DBSCAN
+from resight.clustering.density import core_distances
 from resight.graph import jaccard_graph
 from resight.records import Features
 
@@ -57,6 +58,14 @@ def test_eps_is_inclusive_and_a_sample_counts_itself():
     assert DBSCAN(0.3, 3)(Table(table), features, rng).labels.tolist() == [0, 0, 0, -1]
     assert DBSCAN(0.3, 4)(Table(table), features, rng).n_clusters == 0
     assert DBSCAN(0.299, 3)(Table(table), features, rng).n_clusters == 0
+
+
+@pytest.mark.parametrize("min_samples", [1, 2, 5, 9])
+def test_core_distances(min_samples):
+    table = random_table(np.random.default_rng(3), 8)
+    near = np.where(table <= np.float32(0.6), table, 1)
+    expected = np.sort(np.hstack((near, np.ones((8, 1)))), axis=1)[:, min_samples - 1]
+    np.testing.assert_array_equal(core_distances(Table(table).near(0.6), min_samples), expected)
 
 
 def test_no_samples():

@@ -219,6 +219,7 @@ def test_cameras_that_dominate_are_told(shift):
     assert mix.expected == pytest.approx(1 - np.sum(counts**2))
     assert mix.cameras_dominate == (shift > 0)
     assert ("centre the features" in mix.explain()) == (shift > 0)
+    assert ("balance the neighbours" in mix.explain(centred=True)) == (shift > 0)
 
 
 def test_dbscan_with_eps_of_the_data():

@@ -160,7 +160,9 @@ def test_equal_discrepancies_are_not_peripheral():
     assert np.flatnonzero(_peripheral(labels, equal)).tolist() == [len(labels) - 1]
 
 
-def test_a_cut_counts_farther_pairs_as_sharing_nothing():
+@pytest.mark.parametrize("block", [1, 7, 8192])
+def test_a_cut_counts_farther_pairs_as_sharing_nothing(monkeypatch, block):
+    monkeypatch.setattr("resight.clustering.hdc_init.ROWS", block)
     rng = np.random.default_rng(8)
     vectors, _ = clouds(rng, [6, 9, 4, 12], noise=0.8)
     graph = jaccard_graph(vectors, k1=10)

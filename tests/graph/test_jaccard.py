@@ -205,7 +205,8 @@ def test_fused_distances_are_the_weighted_mean(n, views, k1, seed):
         jaccard_graph(clouds(rng, n, identities=rng.integers(1, 8), dim=5), k1=k1, k2=3)
         for _ in range(views)
     ]
-    weights = rng.random(views) + 0.01
+    weights = (rng.random(views) + 0.01) * rng.integers(0, 2, views)
+    weights[rng.integers(views)] = 0.5
     shares = weights / weights.sum()
     expected = sum(
         w * full_table(g).astype(np.float64) for w, g in zip(shares, graphs, strict=True)
@@ -215,6 +216,9 @@ def test_fused_distances_are_the_weighted_mean(n, views, k1, seed):
     np.testing.assert_allclose(table, expected, atol=1e-5)
     np.testing.assert_array_equal(table, table.T)
     np.testing.assert_array_equal(np.diag(table), 0)
+    rows = fused.rows(np.arange(n))
+    np.testing.assert_array_equal(as_table(rows, n), table)
+    assert all(len(set(part)) == len(part) for part in np.split(rows.indices, rows.indptr[1:-1]))
     twice = fuse([fused, graphs[0]], (0.5, 0.5))
     np.testing.assert_allclose(full_table(twice), (expected + full_table(graphs[0])) / 2, atol=1e-5)
 

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -140,6 +142,14 @@ def test_balanced_neighbours_take_turns_over_cameras(n, k, cameras, seed):
         np.testing.assert_array_equal(found.indices[i], expected)
 
 
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_balanced_neighbours_of_duplicates_in_many_cameras(k):
+    rows = clouds(np.random.default_rng(0), 40, identities=40, dim=64)
+    for row in rows:
+        found = neighbours(np.repeat(row[None], 6, axis=0), k, cameras=np.arange(6))
+        np.testing.assert_array_equal(found.indices[:, 0], np.arange(6))
+
+
 def test_bf16_candidates_with_too_little_between_them_are_found_all_the_same():
     """Cosines that differ by less than bfloat16 tells apart: the float32 search takes over."""
     rng = np.random.default_rng(0)
@@ -166,7 +176,7 @@ def test_approximate_neighbours_reach_their_recall(caplog):
         found = neighbours(features, 12, exact=False)
     shares = [len(set(a) & set(b)) / 12 for a, b in zip(found.indices, exact.indices, strict=True)]
     assert np.mean(shares) > 0.95
-    assert "% of the 12 nearest found" in caplog.text
+    assert "% of the 12 nearest are found" in caplog.text
     same = neighbours(features, 12, exact_limit=5999)
     np.testing.assert_array_equal(same.indices, found.indices)
 
@@ -178,6 +188,15 @@ def test_approximate_neighbours_of_few_or_equal_samples():
         assert (np.sort(found.indices)[:, 1:] > np.sort(found.indices)[:, :-1]).all()
 
 
+def test_equal_samples_do_not_ask_for_all_lists(caplog):
+    """Which of 50 duplicates are among the nearest 12 is nothing that a search could get wrong."""
+    features = np.repeat(clouds(np.random.default_rng(2), 120, identities=120, dim=32), 50, axis=0)
+    with caplog.at_level("INFO"):
+        found = neighbours(features, 12, exact=False)
+    np.testing.assert_allclose(found.similarities, 1, atol=1e-5)
+    assert int(re.search(r"in (\d+) of \d+ lists", caplog.text)[1]) < 10
+
+
 def test_a_memory_limit_is_kept_or_refused():
     features = clouds(np.random.default_rng(2), 400, identities=30)
     whole = neighbours(features, 6)
@@ -185,6 +204,8 @@ def test_a_memory_limit_is_kept_or_refused():
     np.testing.assert_array_equal(limited.indices, whole.indices)
     with pytest.raises(CostError, match=r"searching 6 neighbours of 400 .* limit is .*: give more"):
         neighbours(features, 6, memory=100_000)
+    with pytest.raises(CostError, match=r"searching 6 neighbours of 400"):
+        neighbours(features, 6, cameras=np.arange(400) % 3, memory=100_000)
     with pytest.raises(CostError, match="approximately"):
         neighbours(features, 6, exact=False, memory=1000)
 

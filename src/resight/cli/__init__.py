@@ -6,9 +6,11 @@ Commands import the engine when they run, so that `resight --help` answers at on
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -67,9 +69,19 @@ def main() -> None:
         _say(f"resight: {error}")
         sys.exit(USER_ERROR)
     except _Stopped as stopped:
-        word = STOPPING[stopped.number]
-        _say(word + KEPT.get(sys.argv[1] if len(sys.argv) > 1 else "", ""))
-        sys.exit(128 + stopped.number)
+        _leave(stopped)
+    except SystemError as error:  # compiled code was told to stop while it returned
+        if not isinstance(error.__cause__, _Stopped):
+            raise
+        _leave(error.__cause__)
+
+
+def _leave(stopped: _Stopped) -> NoReturn:
+    """End at once: what libraries do when a process ends can take longer than a user waits."""
+    _say(STOPPING[stopped.number] + KEPT.get(sys.argv[1] if len(sys.argv) > 1 else "", ""))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(128 + stopped.number)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -104,17 +104,18 @@ def _show(console: Any, explanation: Explanation) -> None:
     from rich.table import Table
 
     if explanation.cameras is not None:
-        console.print(explanation.cameras.explain() + ".")
+        console.print(explanation.cameras.explain(centred=explanation.centred) + ".")
     proposal = explanation.proposal
-    if proposal is None:
-        console.print("No eps separates these features into clusters that training could use.")
-        return
     names = ("eps", "clusters", "outliers", "largest", "silhouette", "across cameras", "")
     table = Table(*names, box=None)
-    for row in proposal.sweep:
+    for row in explanation.sweep:
         across = "" if row.across_cameras != row.across_cameras else f"{row.across_cameras:.0%}"
-        mark = "proposed" if row.eps == proposal.eps else str(row.problem or "")
+        proposed = proposal is not None and row.eps == proposal.eps
+        mark = "proposed" if proposed else str(row.problem or "")
         cells = (f"{row.eps:g}", f"{row.clusters:,}", f"{row.outliers:,}")
         table.add_row(*cells, f"{row.largest_share:.1%}", f"{row.score:.3f}", across, mark)
     console.print(table)
-    console.print(proposal.explain() + ".")
+    if proposal is None:
+        console.print("No eps separates these features into clusters that training could use.")
+    else:
+        console.print(proposal.explain() + ".")

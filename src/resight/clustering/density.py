@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
-from resight.records import OUTLIER, BoolArray, IntArray, PseudoLabels
+from resight.records import OUTLIER, BoolArray, FloatArray, IntArray, PseudoLabels
 
 
 def dbscan(near: scipy.sparse.csr_array, *, min_samples: int) -> PseudoLabels:
@@ -27,6 +28,26 @@ def dbscan(near: scipy.sparse.csr_array, *, min_samples: int) -> PseudoLabels:
     labels = np.minimum.reduceat(nearby, near.indptr[:-1]) if len(core) else nearby
     labels = np.where(core, numbers, labels)
     return PseudoLabels(np.where(labels < len(core), labels, OUTLIER).astype(np.int64), core)
+
+
+def core_distances(near: scipy.sparse.csr_array, min_samples: int) -> FloatArray:
+    """(N,) float32 distance of each sample to its `min_samples`-th nearest, itself included.
+
+    1 where there are fewer near pairs: near: (N, N) float32. min_samples: at least 1.
+    """
+    found: FloatArray = _nth_smallest(near.indptr.astype(np.int64), near.data, min_samples - 1)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _nth_smallest(indptr: IntArray, distances: FloatArray, n: int) -> FloatArray:
+    """The n-th smallest value of each row, counted from 0; 1 in shorter rows."""
+    found = np.ones(len(indptr) - 1, np.float32)
+    for i in range(len(found)):
+        row = distances[indptr[i] : indptr[i + 1]]
+        if len(row) > n:
+            found[i] = np.partition(row, n)[n]
+    return found
 
 
 def _components(

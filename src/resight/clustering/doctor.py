@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from resight.clustering.density import dbscan
+from resight.clustering.density import core_distances, dbscan
 from resight.clustering.quality import label_free
 from resight.clustering.silhouettes import feature_silhouette, silhouette
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
@@ -281,13 +281,19 @@ class CameraMix:
         """Whether fewer than half as many neighbours as expected are from other cameras."""
         return self.across < DOMINANT * self.expected
 
-    def explain(self) -> str:
-        """The shares and what follows, in a sentence or two."""
+    def explain(self, *, centred: bool = False) -> str:
+        """The shares and what follows, in a sentence or two.
+
+        centred: whether the features are centred per camera already.
+        """
         told = (
             f"{self.across:.0%} of the nearest neighbours are from another camera, "
             f"{self.expected:.0%} would be if cameras made no difference"
         )
-        if self.cameras_dominate:
+        if self.cameras_dominate and centred:
+            told += ". Cameras dominate although the features are centred: balance the neighbours "
+            told += "over the cameras (graph.balance_cameras)"
+        elif self.cameras_dominate:
             told += ". Cameras dominate: centre the features per camera (graph.centre_cameras)"
         return told
 
@@ -302,11 +308,5 @@ def camera_mix(graph: Graph, cameras: IntArray) -> CameraMix:
 
 
 def _reach(near: scipy.sparse.csr_array, min_samples: int) -> tuple[float, float, float]:
-    rows = np.repeat(np.arange(near.shape[0]), np.diff(near.indptr))
-    ordered = near.data[np.lexsort((near.data, rows))]
-    place = near.indptr[:-1] + min_samples - 1
-    seen = place < near.indptr[1:]
-    distances = np.ones(near.shape[0])
-    distances[seen] = ordered[place[seen]]
-    low, middle, high = np.quantile(distances, (0.1, 0.5, 0.9))
+    low, middle, high = np.quantile(core_distances(near, min_samples), (0.1, 0.5, 0.9))
     return float(low), float(middle), float(high)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse
 import sklearn.cluster
 from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+from resight.clustering.density import core_distances
 from resight.clustering.numbering import by_first_member
-from resight.records import OUTLIER, Features, FloatArray, Graph, IntArray, PseudoLabels
+from resight.records import OUTLIER, Features, Graph, IntArray, PseudoLabels
 
 FAR = 1.0
 BEYOND = 2.0
@@ -81,7 +80,7 @@ def hdbscan(near: scipy.sparse.csr_array, *, min_cluster_size: int, min_samples:
 
 def _mutual_reachability(near: scipy.sparse.csr_array, min_samples: int) -> scipy.sparse.csr_array:
     """(N, N) float64 upper triangle of max(core_i, core_j, d_ij), where that is below 1."""
-    core = _core_distances(near.indptr.astype(np.int64), near.data, min_samples)
+    core = core_distances(near, min_samples)
     pairs = scipy.sparse.triu(near, k=1, format="coo")
     reach = np.maximum(np.maximum(core[pairs.row], core[pairs.col]), pairs.data)
     linked = reach < FAR
@@ -89,19 +88,6 @@ def _mutual_reachability(near: scipy.sparse.csr_array, min_samples: int) -> scip
     return scipy.sparse.csr_array(
         (values, (pairs.row[linked], pairs.col[linked])), shape=near.shape
     )
-
-
-@numba.njit(cache=True, nogil=True)
-def _core_distances(
-    indptr: npt.NDArray[np.int64], distances: FloatArray, min_samples: int
-) -> FloatArray:
-    """(N,) the `min_samples`-th smallest distance of each row; 1 in shorter rows."""
-    core = np.ones(len(indptr) - 1, np.float32)
-    for i in range(len(core)):
-        row = distances[indptr[i] : indptr[i + 1]]
-        if len(row) >= min_samples:
-            core[i] = np.partition(row, min_samples - 1)[min_samples - 1]
-    return core
 
 
 def _joined(forest: scipy.sparse.csr_array, min_cluster_size: int) -> scipy.sparse.csr_array:

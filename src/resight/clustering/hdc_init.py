@@ -14,6 +14,7 @@ import scipy.sparse
 from resight.records import Distances, IntArray, Result
 
 BLOCK = 64
+ROWS = 8192
 
 
 class RowSource(Protocol):
@@ -41,8 +42,16 @@ class NearPairs:
         return _as_distances(samples, self.pairs[samples])
 
     def reduce(self, kernel: Callable[[Distances], Result]) -> list[Result]:
-        """`kernel` of all rows at once."""
-        return [kernel(_as_distances(np.arange(len(self)), self.pairs))]
+        """`kernel` of all rows, in blocks in their order."""
+        starts = range(0, len(self), ROWS)
+        return [kernel(self._block(start, min(start + ROWS, len(self)))) for start in starts]
+
+    def _block(self, start: int, stop: int) -> Distances:
+        indptr = self.pairs.indptr[start : stop + 1].astype(np.int64)
+        inside = slice(indptr[0], indptr[-1])
+        indices = self.pairs.indices[inside].astype(np.int32, copy=False)
+        samples = np.arange(start, stop)
+        return Distances(samples, indptr - indptr[0], indices, self.pairs.data[inside])
 
 
 def _as_distances(samples: IntArray, pairs: scipy.sparse.csr_array) -> Distances:

@@ -166,11 +166,12 @@ def _feature_silhouette(
     features: FloatArray, labels: IntArray, cameras: IntArray | None, wanted: IntArray
 ) -> FloatArray:
     """Without outliers; a sample is compared with its cluster less the group that it is in."""
-    groups = np.arange(len(labels))
+    sums = _sums(features, labels)  # (C, D)
+    groups, parts = np.arange(len(labels)), features  # (G, D)
     if cameras is not None:
         pairs = labels * (cameras.max() + 1) + cameras
         groups = np.unique(pairs, return_inverse=True)[1]
-    sums, parts = _sums(features, labels), _sums(features, groups)  # (C, D), (G, D)
+        parts = _sums(features, groups)
     alone = np.bincount(labels)[labels] == np.bincount(groups)[groups]
     centroids = sums / _lengths(sums)
     values = np.empty(len(wanted), np.float32)

@@ -50,6 +50,12 @@ def rows_of(views: Views, samples: IntArray) -> Distances:
     return Distances(samples, *_sharing(views, samples))
 
 
+def joined(samples: IntArray, parts: list[Distances]) -> Distances:
+    """The rows of several parts, one after the other, as those of `samples`."""
+    rows = stack([Rows(part.indptr, part.indices, part.values) for part in parts])
+    return Distances(samples, *rows)
+
+
 @numba.njit(cache=True, nogil=True)
 def _near(views: Views, cut: np.float32, start: int, stop: int) -> tuple[Pointers, Indices, Values]:
     """The pairs (i, j > i) of these rows with d <= cut, in no order.

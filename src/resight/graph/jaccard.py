@@ -11,7 +11,7 @@ import scipy.sparse
 import torch
 
 from resight.graph.costs import Memory, announce_graph, announce_pairs
-from resight.graph.distances import Views, near_pairs, rows_of
+from resight.graph.distances import Views, joined, near_pairs, rows_of
 from resight.graph.knn import Neighbours, as_features, neighbours
 from resight.graph.reciprocal import affinities
 from resight.graph.rows import Indices, Rows, Values, over_rows, take, transpose
@@ -56,11 +56,16 @@ class JaccardGraph:
 
     def rows(self, samples: IntArray) -> Distances:
         """The distances of these samples to all that share support with them."""
-        return rows_of(self._views, np.ascontiguousarray(samples, np.int64))
+        samples = np.ascontiguousarray(samples, np.int64)
+        parts = over_rows(len(samples), lambda start, stop: self._rows(samples[start:stop]))
+        return joined(samples, parts)
 
     def reduce(self, kernel: Callable[[Distances], Result]) -> list[Result]:
         """`kernel` of all rows, in blocks in their order; see `resight.records.Graph`."""
-        return over_rows(len(self), lambda start, stop: kernel(self.rows(np.arange(start, stop))))
+        return over_rows(len(self), lambda start, stop: kernel(self._rows(np.arange(start, stop))))
+
+    def _rows(self, samples: IntArray) -> Distances:
+        return rows_of(self._views, samples)
 
     def select(self, samples: IntArray) -> JaccardGraph:
         """The same distances among these samples alone."""
@@ -135,7 +140,8 @@ def fuse(graphs: Sequence[JaccardGraph], weights: Sequence[float]) -> JaccardGra
     A pair that shares no support in a view counts 1 there (LP, Eq. 4: weights 1 - n lambda1 for
     the global view and lambda1 for each of n parts).
 
-    graphs: of the same N samples. weights: one each, none negative; they are scaled to sum to 1.
+    graphs: of the same N samples. weights: one each, none negative; they are scaled to sum to 1,
+    and a view of weight 0 takes no part. The nearest neighbours are those of the first graph.
     Raises ValueError when the graphs or the weights do not fit together.
     """
     sizes = {len(graph) for graph in graphs}
@@ -146,21 +152,16 @@ def fuse(graphs: Sequence[JaccardGraph], weights: Sequence[float]) -> JaccardGra
         )
     if min(weights) < 0 or not np.isfinite(sum(weights)) or sum(weights) <= 0:
         raise ValueError(f"weights are {list(weights)}, expected none below 0 and a sum above 0")
-    shares = tuple(
-        float(weight * own / sum(weights))
-        for graph, weight in zip(graphs, weights, strict=True)
-        for own in graph.weights
-    )
-    columns = np.cumsum([0] + [graph.transposed.n_rows for graph in graphs])
+    views = [(graph, w / sum(weights)) for graph, w in zip(graphs, weights, strict=True) if w > 0]
+    shares = tuple(float(weight * own) for graph, weight in views for own in graph.weights)
+    parts = [graph.affinities for graph, _ in views]
+    columns = np.cumsum([0] + [graph.transposed.n_rows for graph, _ in views])
     rows = Rows(
-        _joined_pointers([graph.affinities for graph in graphs]),
+        _joined_pointers(parts),
         np.concatenate(
-            [
-                graph.affinities.indices + np.int32(before)
-                for graph, before in zip(graphs, columns, strict=False)
-            ]
+            [part.indices + np.int32(before) for part, before in zip(parts, columns, strict=False)]
         ),
-        np.concatenate([graph.affinities.data for graph in graphs]),
+        np.concatenate([part.data for part in parts]),
     )
     return JaccardGraph(rows, transpose(rows, int(columns[-1])), graphs[0].links, shares)
 

@@ -19,6 +19,7 @@ Values = npt.NDArray[np.float32]
 Result = TypeVar("Result")
 
 BLOCK = 256
+MOST_BLOCKS = 512
 
 
 class Rows(NamedTuple):
@@ -37,16 +38,18 @@ class Rows(NamedTuple):
         return len(self.indptr) - 1
 
 
-def over_rows(n: int, kernel: Callable[[int, int], Result]) -> list[Result]:
+def over_rows(n: int, kernel: Callable[[int, int], Result], *, least: int = BLOCK) -> list[Result]:
     """Run `kernel(start, stop)` on blocks of rows, and return the results in their order.
 
     The kernels release the interpreter's lock; blocks do not depend on the number of threads
     (PyTorch's setting), so neither do results. Plain threads share nothing with the thread pools
-    of OpenMP, and survive a fork.
+    of OpenMP, and survive a fork. least: rows of a block at least.
     """
-    starts = range(0, n, BLOCK)
+    block = max(least, n // MOST_BLOCKS)
     with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool:
-        return list(pool.map(lambda start: kernel(start, min(start + BLOCK, n)), starts))
+        return list(
+            pool.map(lambda start: kernel(start, min(start + block, n)), range(0, n, block))
+        )
 
 
 def stack(blocks: list[Rows]) -> Rows:

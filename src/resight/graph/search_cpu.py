@@ -35,7 +35,7 @@ def search(features: FloatArray, k: int, *, block: int = BLOCK, bf16: bool = Fal
         if found is not None:
             return found
     table = torch.from_numpy(features)
-    return _in_order(*_nearest(table, k, block))
+    return in_order(*_nearest(table, k, block))
 
 
 def search_balanced(
@@ -61,13 +61,14 @@ def search_balanced(
 
 
 def _in_turn(found: list[Found], k: int, rows: IntArray) -> Found:
-    """The first of every list, the second of every list … until there are k."""
-    lists = [_in_order(indices, values, rows=rows) for indices, values in found]
+    """The sample itself, the first of every list, the second … until there are k."""
+    lists = [in_order(indices, values, rows=rows) for indices, values in found]
     indices, values = (np.concatenate(parts, axis=1) for parts in zip(*lists, strict=True))
-    turns = np.concatenate([np.arange(part.shape[1]) for part, _ in lists])
-    chosen = np.lexsort((indices, -values, np.broadcast_to(turns, indices.shape)))[:, :k]
+    places = np.concatenate([np.arange(part.shape[1]) for part, _ in lists])
+    turns = np.where(indices == rows[:, None], -1, places)
+    chosen = np.lexsort((indices, -values, turns))[:, :k]
     indices, values = (np.take_along_axis(part, chosen, axis=1) for part in (indices, values))
-    return _in_order(indices, values, rows=rows)
+    return in_order(indices, values, rows=rows)
 
 
 def _by_candidates(features: FloatArray, k: int, block: int) -> Found | None:
@@ -85,7 +86,7 @@ def _by_candidates(features: FloatArray, k: int, block: int) -> Found | None:
     again = np.flatnonzero(unsure)
     for start in range(0, len(again), block):
         some = again[start : start + block]
-        indices[some], values[some] = _in_order(*_nearest_of(table, some, k, block), rows=some)
+        indices[some], values[some] = in_order(*_nearest_of(table, some, k, block), rows=some)
     return indices, values
 
 
@@ -97,25 +98,32 @@ def _unsure(
     A sample left out has a rounded product of at most the worst candidate's.
     """
     indices, rounded = candidates
-    values = np.empty(indices.shape, np.float32)
-    over_rows(
-        len(rows),
-        lambda start, stop: _score(
-            features, rows[start:stop], indices[start:stop], values[start:stop]
-        ),
-    )
+    values = score(features, indices, rows)
     error = np.abs(values - rounded)[indices != rows[:, None]].max(initial=0)
     bound = rounded.min(axis=1) + SAFETY * error
-    indices, values = _in_order(indices, values, rows=rows)
+    indices, values = in_order(indices, values, rows=rows)
     everyone = indices.shape[1] == len(features)
     unsure = np.zeros(len(rows), bool) if everyone else values[:, k - 1] <= bound
     return unsure, np.ascontiguousarray(indices[:, :k]), np.ascontiguousarray(values[:, :k])
 
 
+def score(features: FloatArray, indices: Indices, rows: IntArray | None = None) -> Values:
+    """(M, k) float32 cosines of the samples in `rows`, by default all, to those listed for them."""
+    own = np.arange(len(indices)) if rows is None else rows
+    values = np.empty(indices.shape, np.float32)
+    over_rows(
+        len(own),
+        lambda start, stop: _score(
+            features, own[start:stop], indices[start:stop], values[start:stop]
+        ),
+    )
+    return values
+
+
 def _nearest(table: Tensor, k: int, block: int) -> Found:
     """The k nearest of all samples, in no order; each product serves its rows and its columns."""
     n = len(table)
-    indices, values = _heaps(n, k, n)
+    indices, values = start_heaps(n, k, n)
     starts = range(0, n, block)
     with progress.bar("neighbours", len(starts) * (len(starts) + 1) // 2) as shown:
         for top in starts:
@@ -130,6 +138,11 @@ def _nearest(table: Tensor, k: int, block: int) -> Found:
     return indices, values
 
 
+def exact_of(features: FloatArray, rows: IntArray, k: int) -> Indices:
+    """(len(rows), k) the k nearest of some samples, in no order, each itself among them."""
+    return _nearest_of(torch.from_numpy(features), rows, k, BLOCK)[0]
+
+
 def _nearest_of(
     table: Tensor, rows: IntArray, k: int, block: int, *, among: IntArray | None = None
 ) -> Found:
@@ -138,7 +151,7 @@ def _nearest_of(
     among: ascending samples to choose from, by default all.
     """
     columns = np.arange(len(table)) if among is None else among
-    indices, values = _heaps(len(rows), min(k, len(columns)), len(table))
+    indices, values = start_heaps(len(rows), min(k, len(columns)), len(table))
     queries = table[torch.from_numpy(rows)]
     for left in range(0, len(columns), block):
         those = columns[left : left + block]
@@ -148,7 +161,8 @@ def _nearest_of(
     return columns[indices].astype(np.int32), values
 
 
-def _heaps(rows: int, k: int, n: int) -> Found:
+def start_heaps(rows: int, k: int, n: int) -> Found:
+    """Heaps of k for these many of N samples, still empty: indices N, values -infinity."""
     return np.full((rows, k), n, np.int32), np.full((rows, k), -np.inf, np.float32)
 
 
@@ -166,7 +180,7 @@ def _offer(
     )
 
 
-def _in_order(indices: Indices, values: Values, *, rows: IntArray | None = None) -> Found:
+def in_order(indices: Indices, values: Values, *, rows: IntArray | None = None) -> Found:
     """Each row by (similarity descending, index ascending); the sample itself first, with 1."""
     own = np.arange(len(indices)) if rows is None else rows
     itself = indices == own[:, None]
@@ -191,7 +205,7 @@ def _offer_rows(
         worst = values[row, 0]
         for j in range(similar.shape[1]):
             if similar[i, j] > worst:
-                _replace_worst(values[row], indices[row], similar[i, j], offset + j)
+                replace_worst(values[row], indices[row], similar[i, j], offset + j)
                 worst = values[row, 0]
 
 
@@ -210,12 +224,12 @@ def _offer_columns(
         for j in range(start, stop):
             if similar[i, j] > worst[j - start]:
                 row = first + j
-                _replace_worst(values[row], indices[row], similar[i, j], offset + i)
+                replace_worst(values[row], indices[row], similar[i, j], offset + i)
                 worst[j - start] = values[row, 0]
 
 
 @numba.njit(cache=True, nogil=True)
-def _replace_worst(values: Values, indices: Indices, value: np.float32, index: int) -> None:
+def replace_worst(values: Values, indices: Indices, value: np.float32, index: int) -> None:
     """Put a sample in the place of a heap's root: the smallest value, of equal ones the last."""
     size = len(values)
     place = 0

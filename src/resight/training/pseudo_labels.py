@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from resight.clustering import DBSCAN, AutoDBSCAN
+from resight.clustering.density import core_distances
 from resight.clustering.doctor import diagnose, propose_eps
 from resight.errors import NothingToLearnError
 from resight.recipe import Recipe
@@ -60,7 +61,8 @@ def label(
     problem = diagnose(pseudo)
     if problem is None:
         return Labelling(pseudo, graph)
-    proposal = propose_eps(graph, features=recipe.graph.vectors(features))
+    cameras = None if features.crops is None else features.crops.cameras
+    proposal = propose_eps(graph, features=recipe.graph.vectors(features), cameras=cameras)
     if proposal is None:
         tried = "no other eps separates the crops into clusters either"
         raise _hopeless(str(problem), f"{tried} ({_distances(graph)})")
@@ -97,12 +99,8 @@ def _proposed(
 def _distances(graph: Graph) -> str:
     """How far the nearest other crop is, in words."""
     near = graph.near(FARTHEST)
-    rows = np.repeat(np.arange(len(graph)), np.diff(near.indptr))
-    others = rows != near.indices
-    nearest = np.ones(len(graph))
-    np.minimum.at(nearest, rows[others], near.data[others])
-    low, middle, high = np.quantile(nearest, (0.1, 0.5, 0.9))
-    pairs = np.count_nonzero(others) / max(1, len(graph) * (len(graph) - 1))
+    low, middle, high = np.quantile(core_distances(near, 2), (0.1, 0.5, 0.9))
+    pairs = (near.nnz - len(graph)) / max(1, len(graph) * (len(graph) - 1))
     return (
         f"of {len(graph)} crops, a tenth has its nearest other within {low:.2f}, half within "
         f"{middle:.2f}, nine tenths within {high:.2f}; {pairs:.0%} of all pairs are within "
