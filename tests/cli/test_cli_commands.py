@@ -158,6 +158,7 @@ def test_eps_and_k1_have_short_options(
         (("--eps", "2"), "expected auto or 0 <= eps < 1"),
         (("--eps", "0.4", "--set", "clusterer.eps=0.5"), "contradicts the option"),
         (("--memory", "20K"), "the memory limit is"),
+        (("--seed", "-1"), "seed is -1, expected 0 or more"),
         (("--memory", "plenty"), "expected a size like 8G"),
         (("--cameras", "nowhere.npy"), "cannot read cameras from nowhere.npy"),
         (("--set", "optim.epochs=3"), "clustering has no such setting"),

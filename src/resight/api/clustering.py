@@ -103,6 +103,8 @@ def cluster(
     Raises ResightError subclasses for what the caller can mend.
     """
     plan = _plan(settings or {})
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}, expected 0 or more")
     if out is not None:
         _check_folder(Path(out))
     limit = None if memory is None else bytes_of(memory)

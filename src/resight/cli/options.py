@@ -25,7 +25,7 @@ CameraPattern = Annotated[
         "[bold]camera[/bold] (and, if you like, identity and time): '_c(?P<camera>[0-9]+)'.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="All randomness comes from this number.")]
+Seed = Annotated[int, typer.Option(help="All randomness comes from this number.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bf16.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Unreadable images are an error.")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal
 
 from resight.clustering import DBSCAN, AutoDBSCAN
 from resight.data.augment import Augment
@@ -13,6 +12,7 @@ from resight.data.batches import PKBatches
 from resight.graph import Jaccard
 from resight.losses import ClusterNCE
 from resight.memory import ClusterMemory
+from resight.memory.update import Policy
 from resight.models import EncoderSpec
 from resight.recipe import OptimPlan, Recipe
 from resight.schedules import Cosine, Steps
@@ -42,7 +42,7 @@ def cluster_contrast() -> Recipe:
 def published(
     *,
     eps: float = 0.6,
-    update: Literal["vanilla", "average", "random", "easy", "hard"] = "vanilla",
+    update: Policy = "vanilla",
     iterations: int = 200,
     size: tuple[int, int] = (256, 128),
 ) -> Recipe:
