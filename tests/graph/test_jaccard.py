@@ -5,7 +5,9 @@ from dense import affinities, clouds, full_table, jaccard, ranking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resight.errors import CostError
 from resight.graph import JaccardGraph, fuse, jaccard_graph, neighbours
+from resight.graph.distances import BYTES_OF_PAIR, near_bytes
 
 
 def reference(features, graph_neighbours, **settings):
@@ -232,3 +234,21 @@ def test_fusing_what_does_not_fit_is_refused():
     for weights in ((1, -1), (0, 0), (np.nan, 1), (np.inf, 1)):
         with pytest.raises(ValueError, match="expected none below 0"):
             fuse([one, one], weights)
+
+
+def test_pairs_beyond_the_memory_limit_are_refused():
+    features = clouds(np.random.default_rng(3), 900, identities=4)
+    graph = jaccard_graph(features, k1=12, memory=2_000_000)
+    free = jaccard_graph(features, k1=12)
+    np.testing.assert_array_equal(graph.near(0.1).data, free.near(0.1).data)
+    assert free.near(1).nnz > 100_000
+    for limited in (graph, graph.select(np.arange(899)), fuse([graph, free], (1, 1))):
+        with pytest.raises(CostError, match=r"the pairs of \d+ samples up to 1 .* smaller cut"):
+            limited.near(1)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.8, 1.0])
+def test_the_memory_of_pairs_is_foreseen(cut):
+    graph = jaccard_graph(clouds(np.random.default_rng(3), 4000, identities=300), k1=12)
+    entries = near_bytes(graph._views, np.float32(cut)) / BYTES_OF_PAIR
+    assert 0.5 < entries / graph.near(cut).nnz < 2

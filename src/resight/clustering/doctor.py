@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +17,9 @@ from resight.clustering.quality import label_free
 from resight.clustering.silhouettes import feature_silhouette, silhouette
 from resight.records import FloatArray, Graph, IntArray, PseudoLabels
 
+log = logging.getLogger(__name__)
+
+WORTH_TELLING = 0.5
 MOSTLY_OUTLIERS = 0.95
 GIANT_SHARE = 0.5
 GIANT_RATIO = 5.0
@@ -209,8 +214,12 @@ def _sweep(
     min_samples: int,
     judge: _Judge,
 ) -> tuple[SweepRow, ...]:
-    rows = []
+    rows: list[SweepRow] = []
+    started = time.perf_counter()
     for eps in eps_values:
+        if len(rows) == 1 and time.perf_counter() - started > WORTH_TELLING:
+            seconds = time.perf_counter() - started
+            log.info("sweep: %d values of eps, about %.0f s each", len(eps_values), seconds)
         found = dbscan(_within(near, eps), min_samples=min_samples)
         rows.append(
             SweepRow(

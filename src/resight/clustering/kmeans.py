@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 import warnings
 from dataclasses import dataclass
 
@@ -13,6 +15,9 @@ from resight.clustering.numbering import by_first_member
 from resight.errors import ConfigError
 from resight.records import Features, FloatArray, Graph, IntArray, PseudoLabels
 
+log = logging.getLogger(__name__)
+
+WORTH_TELLING = 0.5
 BLOCK_ENTRIES = 1 << 21
 
 
@@ -78,7 +83,11 @@ def _spherical_kmeans(
 ) -> IntArray:
     centroids = table[_start(table, n_clusters, rng)]  # (K, D)
     labels: IntArray = np.empty(0, np.int64)
-    for _ in range(iterations):
+    started = time.perf_counter()
+    for done in range(iterations):
+        if done == 1 and time.perf_counter() - started > WORTH_TELLING:
+            seconds = time.perf_counter() - started
+            log.info("k-means: up to %d iterations of about %.0f s", iterations, seconds)
         before = labels
         labels = _filled(*_nearest(table, centroids), n_clusters)
         if np.array_equal(labels, before):

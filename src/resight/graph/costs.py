@@ -47,10 +47,9 @@ class Memory:
 
 
 def announce(stage: str, seconds: float, needed: int) -> None:
-    """Log what is to come, when it takes more than a few seconds; needed: bytes, 0 for few."""
+    """Log what is to come, when it takes more than a few seconds."""
     if seconds > WORTH_TELLING:
-        room = f" and {needed / GIB:.2g} GiB" if needed else ""
-        log.info("%s: about %s%s", stage, _told(seconds), room)
+        log.info("%s: about %s and %.2g GiB", stage, _told(seconds), needed / GIB)
 
 
 def announce_graph(n: int, k1: int, memory: Memory) -> None:
@@ -64,11 +63,10 @@ def announce_graph(n: int, k1: int, memory: Memory) -> None:
     announce(f"graph of {n} samples", n * ROW_SECONDS * (k1 / 30) ** 2 / threads, needed)
 
 
-def announce_pairs(columns: npt.NDArray[np.int64], n_rows: int) -> None:
-    """Tell what a walk over all pairs that share support takes; columns: entries in each."""
+def pair_seconds(columns: npt.NDArray[np.int64]) -> float:
+    """At most what a walk over all pairs that share support takes; columns: entries of each."""
     visited = float(np.square(columns, dtype=np.float64).sum())
-    threads = max(1, torch.get_num_threads())
-    announce(f"near pairs of {n_rows} samples", visited * VISIT_SECONDS / threads, 0)
+    return visited * VISIT_SECONDS / max(1, torch.get_num_threads())
 
 
 def product_speed(table: torch.Tensor) -> float:

@@ -19,6 +19,8 @@ Accumulator = npt.NDArray[np.float64]
 
 ROUNDING = 1e-4
 SKIPPED = 0.25
+TRIALS, TRIED_ROWS = 16, 8
+BYTES_OF_PAIR = 20
 
 
 class Views(NamedTuple):
@@ -43,6 +45,14 @@ def near_pairs(views: Views, cut: np.float32) -> Rows:
     upper = stack(over_rows(views.n, lambda start, stop: Rows(*_near(views, cut, start, stop))))
     lower = transpose(upper)
     return Rows(*_mirror(lower, transpose(lower)))
+
+
+def near_bytes(views: Views, cut: np.float32) -> int:
+    """About what `near_pairs` takes while it works, from some rows spread over all."""
+    starts = np.unique(np.linspace(0, max(0, views.n - TRIED_ROWS), TRIALS).astype(np.int64))
+    counts = [len(_near(views, cut, i, min(i + TRIED_ROWS, views.n))[1]) for i in starts]
+    upper = sum(counts) / max(1, TRIED_ROWS * len(starts)) * views.n
+    return int(BYTES_OF_PAIR * (2 * upper + views.n))
 
 
 def rows_of(views: Views, samples: IntArray) -> Distances:

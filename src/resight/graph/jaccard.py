@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse
 import torch
 
-from resight.graph.costs import Memory, announce_graph, announce_pairs
-from resight.graph.distances import Views, joined, near_pairs, rows_of
+from resight.graph.costs import Memory, announce, announce_graph, pair_seconds
+from resight.graph.distances import Views, joined, near_bytes, near_pairs, rows_of
 from resight.graph.knn import Neighbours, as_features, neighbours
 from resight.graph.reciprocal import affinities
 from resight.graph.rows import Indices, Rows, Values, over_rows, take, transpose
@@ -24,13 +24,15 @@ class JaccardGraph:
 
     affinities: V, rows of non-negative weights that sum to 1, with sorted columns; of several
     views one below the other. transposed: V^T, sorted too. links: (N, N) the cosines of the nearest
-    neighbours. weights: of the views; they sum to 1.
+    neighbours. weights: of the views; they sum to 1. memory: bytes that its pairs may take, None
+    for no limit.
     """
 
     affinities: Rows
     transposed: Rows
     links: Callable[[], scipy.sparse.csr_array]
     weights: tuple[float, ...] = (1.0,)
+    memory: int | None = None
 
     def __len__(self) -> int:
         return self._views.n
@@ -44,11 +46,14 @@ class JaccardGraph:
 
         The zeros of the diagonal are stored; `cut` is compared in float32. A cut of 1 gives all
         pairs that share support, which because of hubs can be a quarter of all pairs. Raises
-        ValueError unless 0 <= cut <= 1.
+        ValueError unless 0 <= cut <= 1, CostError when they need more memory than the limit.
         """
         if not 0 <= np.float32(cut) <= 1:
             raise ValueError(f"cut is {cut}, expected 0 <= cut <= 1")
-        announce_pairs(np.diff(self.transposed.indptr), len(self))
+        needed = near_bytes(self._views, np.float32(cut))
+        stage = f"the pairs of {len(self)} samples up to {cut:g}"
+        Memory(self.memory).check(stage, needed, advice="give more, or a smaller cut or eps")
+        announce(stage, pair_seconds(np.diff(self.transposed.indptr)), needed)
         rows = near_pairs(self._views, np.float32(cut))
         return scipy.sparse.csr_array(
             (rows.data, rows.indices, rows.indptr), shape=(len(self), len(self))
@@ -78,6 +83,7 @@ class JaccardGraph:
             transpose(rows, self.transposed.n_rows),
             lambda: links()[samples][:, samples],
             self.weights,
+            self.memory,
         )
 
     def nearest(self) -> scipy.sparse.csr_array:
@@ -107,7 +113,7 @@ def jaccard_graph(
         lists of k1 + 1). The half lists hold round(k1 / 2) + 1, half to even, either way.
     nearest: the neighbours, when they are known already; at least max(list size, k2) of them,
         as `neighbours` gives them.
-    memory: bytes that may be used besides the features and the neighbours; None for no limit.
+    memory: bytes that neighbours, V and each `near` may take; None for no limit.
 
     The result does not depend on the number of threads. Raises what `neighbours` raises, and
     CostError when `memory` is too little.
@@ -131,7 +137,7 @@ def jaccard_graph(
     links = functools.partial(
         _links, nearest.indices[:, 1:list_size], nearest.similarities[:, 1:list_size]
     )
-    return JaccardGraph(rows, transpose(rows), links)
+    return JaccardGraph(rows, transpose(rows), links, memory=memory)
 
 
 def fuse(graphs: Sequence[JaccardGraph], weights: Sequence[float]) -> JaccardGraph:
@@ -163,7 +169,9 @@ def fuse(graphs: Sequence[JaccardGraph], weights: Sequence[float]) -> JaccardGra
         ),
         np.concatenate([part.data for part in parts]),
     )
-    return JaccardGraph(rows, transpose(rows, int(columns[-1])), graphs[0].links, shares)
+    return JaccardGraph(
+        rows, transpose(rows, int(columns[-1])), graphs[0].links, shares, graphs[0].memory
+    )
 
 
 def _joined_pointers(parts: Sequence[Rows]) -> IntArray:
