@@ -44,11 +44,11 @@ def mean_distances(
     """
     if labels.shape != (len(graph),):
         raise ValueError(f"labels have shape {labels.shape}, expected ({len(graph)},)")
-    labels = np.ascontiguousarray(labels, np.int64)
     sizes = np.bincount(labels[labels >= 0], minlength=1)
+    groups = np.where(labels >= 0, labels, len(sizes)).astype(np.int32)
 
     def of(distances: Distances) -> FloatArray:
-        means: FloatArray = _mean_distances(*distances, labels, sizes)
+        means: FloatArray = _mean_distances(*distances, groups, sizes)
         return means
 
     if wanted is None:
@@ -66,31 +66,32 @@ def _mean_distances(
     indptr: IntArray,
     indices: npt.NDArray[np.int32],
     values: FloatArray,
-    labels: IntArray,
+    groups: npt.NDArray[np.int32],
     sizes: IntArray,
 ) -> FloatArray:
+    """groups: (N,) the cluster of each sample; outliers are in the group behind the clusters."""
+    outliers = len(sizes)
     means = np.full((len(samples), 2), np.nan, np.float32)
     several = np.count_nonzero(sizes) > 1
-    closeness, row_of = np.zeros(len(sizes)), np.full(len(sizes), -1)
-    touched = np.empty(len(sizes), np.int64)
+    closeness, row_of = np.zeros(outliers + 1), np.full(outliers + 1, -1)
+    touched = np.empty(outliers + 1, np.int64)
     for a in range(len(samples)):
-        own, n_touched = labels[samples[a]], 0
-        if own < 0:
+        own, n_touched = groups[samples[a]], 0
+        if own == outliers:
             continue
         for p in range(indptr[a], indptr[a + 1]):
-            cluster = labels[indices[p]]
-            if cluster >= 0:
-                if row_of[cluster] != a:
-                    row_of[cluster] = a
-                    closeness[cluster] = 0
-                    touched[n_touched] = cluster
-                    n_touched += 1
-                closeness[cluster] += 1 - values[p]
+            cluster = groups[indices[p]]
+            if row_of[cluster] != a:
+                row_of[cluster] = a
+                closeness[cluster] = 0
+                touched[n_touched] = cluster
+                n_touched += 1
+            closeness[cluster] += 1 - values[p]
         if sizes[own] > 1:
             means[a, 0] = 1 - (closeness[own] - 1) / (sizes[own] - 1)
         nearest = 1.0
         for cluster in touched[:n_touched]:
-            if cluster != own:
+            if cluster != own and cluster != outliers:
                 nearest = min(nearest, 1 - closeness[cluster] / sizes[cluster])
         if several:
             means[a, 1] = nearest
