@@ -11,6 +11,8 @@ with --runs on features of the crops that these runs trained on, before training
 from __future__ import annotations
 
 import argparse
+import resource
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,7 +27,7 @@ from resight.clustering import DBSCAN, silhouette
 from resight.clustering.density import dbscan
 from resight.clustering.doctor import CANDIDATES, GRID, propose_eps, propose_k1
 from resight.clustering.quality import against_identities
-from resight.graph import JaccardGraph, centre_cameras, jaccard_graph, neighbours
+from resight.graph import JaccardGraph, centre_cameras, jaccard_graph, neighbours, search_cpu
 from resight.records import Features
 
 BEST = "best of the grid of k1 and eps"
@@ -81,6 +83,26 @@ def best_of(repeats: int, work: Callable[[], Any]) -> tuple[float, Any]:
     return min(times), result
 
 
+def memory_added(features: np.ndarray) -> float:
+    """GiB that neighbours, graph, near(0.7) and DBSCAN add to the process; sampled, Linux only."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            seen.append(resident())
+
+    seen, done = [resident()], threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    near = jaccard_graph(features).near(0.7)
+    dbscan(near, min_samples=4)
+    done.set()
+    watcher.join()
+    return (max(seen) - seen[0]) / 2**30
+
+
 def speed(crops: int, dim: int, repeats: int) -> None:
     rng = np.random.default_rng(0)
     sizes = rng.multinomial(crops - 751, np.full(751, 1 / 751)) + 1
@@ -97,6 +119,8 @@ def speed(crops: int, dim: int, repeats: int) -> None:
 
     base, _ = best_of(repeats, search)
     print(f"FAISS flat, {crops} x {dim}, 30 neighbours: {base:.2f} s = 1")
+    added = memory_added(features)
+    plain_time, _ = best_of(repeats, lambda: search_cpu.search(features, 30))
     nearest_time, nearest = best_of(repeats, lambda: neighbours(features, 30))
     graph_time, graph = best_of(repeats, lambda: jaccard_graph(features, nearest=nearest))
     near_time, near = best_of(repeats, lambda: graph.near(0.7))
@@ -109,6 +133,7 @@ def speed(crops: int, dim: int, repeats: int) -> None:
     ari = against_identities(labels.labels, identities + 1)["ari"]
     for name, seconds in (
         ("neighbours", nearest_time),
+        ("neighbours without bfloat16", plain_time),
         ("affinities V after the neighbours", graph_time),
         (f"near(0.7), {near.nnz / crops:.0f} pairs a row", near_time),
         ("V + near(0.7)", graph_time + near_time),
@@ -119,6 +144,7 @@ def speed(crops: int, dim: int, repeats: int) -> None:
         (f"silhouettes, {silhouette_time / pass_time:.2f} of a pass", silhouette_time),
     ):
         print(f"{name:45s} {seconds:7.3f} s  {seconds / base:6.3f}")
+    print(f"memory added to the features: {added:.2f} GiB")
 
 
 def random_world(seed: int, split_views: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
