@@ -2,10 +2,12 @@
 
 from resight.graph.builder import Jaccard
 from resight.graph.cameras import centre_cameras
+from resight.graph.fused import Fused, view_weights
 from resight.graph.jaccard import JaccardGraph, fuse, jaccard_graph
 from resight.graph.knn import Neighbours, neighbours
 
 __all__ = [
+    "Fused",
     "Jaccard",
     "JaccardGraph",
     "Neighbours",
@@ -13,4 +15,5 @@ __all__ = [
     "fuse",
     "jaccard_graph",
     "neighbours",
+    "view_weights",
 ]

@@ -19,6 +19,7 @@ LONGEST = 30
 class Jaccard:
     """The k-reciprocal Jaccard graph of the global view; see `jaccard_graph`.
 
+    self_counts: whether the lists of k1 count the crop itself; 3C's do not, and hold k1 + 1.
     centre_cameras: remove each camera's mean from the features first, where cameras are known.
     balance_cameras: spread each crop's neighbours evenly over the cameras, where they are known.
     colour: weight (0 … 1) of colour histograms in the similarity of two crops. Clothes and paint
@@ -27,6 +28,7 @@ class Jaccard:
 
     k1: int = 30
     k2: int = 6
+    self_counts: bool = True
     centre_cameras: bool = False
     balance_cameras: bool = False
     colour: float = 0.0
@@ -40,8 +42,9 @@ class Jaccard:
     def __call__(self, features: Features, *, memory: int | None = None) -> JaccardGraph:
         """Build the graph; memory: bytes that may be used besides the features."""
         vectors = self.vectors(features)
-        nearest = self._nearest(features, vectors, max(self.k1, self.k2), memory)
-        return jaccard_graph(vectors, k1=self.k1, k2=self.k2, nearest=nearest, memory=memory)
+        longest = max(self._list_size(self.k1), self.k2)
+        nearest = self._nearest(features, vectors, longest, memory)
+        return self._graph(vectors, self.k1, self.k2, nearest, memory)
 
     def vectors(self, features: Features) -> FloatArray:
         """(N, D') float32, rows of length 1: what the graph compares.
@@ -66,8 +69,20 @@ class Jaccard:
 
         vectors: those of these features.
         """
-        nearest = self._nearest(features, vectors, LONGEST, memory)
-        return lambda k1, k2: jaccard_graph(vectors, k1=k1, k2=k2, nearest=nearest, memory=memory)
+        nearest = self._nearest(features, vectors, self._list_size(LONGEST), memory)
+        return lambda k1, k2: self._graph(vectors, k1, k2, nearest, memory)
+
+    def _list_size(self, k1: int) -> int:
+        """How many neighbours, the crop itself among them, the lists of k1 hold."""
+        return k1 if self.self_counts else k1 + 1
+
+    def _graph(
+        self, vectors: FloatArray, k1: int, k2: int, nearest: Neighbours, memory: int | None
+    ) -> JaccardGraph:
+        """The graph with these neighbours."""
+        return jaccard_graph(
+            vectors, k1=k1, k2=k2, self_counts=self.self_counts, nearest=nearest, memory=memory
+        )
 
     def _nearest(
         self, features: Features, vectors: FloatArray, k: int, memory: int | None

@@ -52,12 +52,17 @@ def announce(stage: str, seconds: float, needed: int) -> None:
         log.info("%s: about %s and %.2g GiB", stage, _told(seconds), needed / GIB)
 
 
-def announce_graph(n: int, k1: int, memory: Memory) -> None:
-    """Tell what V and its transpose will take, and that they do not fit where they do not.
+def graph_bytes(n: int, k1: int) -> int:
+    """About what V and its transpose take while they are made.
 
     Rows of V have about 4 k1 entries; while it is sorted there are up to four copies.
     """
-    needed = n * SHARE_OF_V * k1 * BYTES_OF_ENTRY * COPIES_OF_V
+    return n * SHARE_OF_V * k1 * BYTES_OF_ENTRY * COPIES_OF_V
+
+
+def announce_graph(n: int, k1: int, memory: Memory) -> None:
+    """Tell what V and its transpose will take, and that they do not fit where they do not."""
+    needed = graph_bytes(n, k1)
     memory.check(f"the graph of {n} samples", needed, advice="give more, or a smaller k1")
     threads = max(1, torch.get_num_threads())
     announce(f"graph of {n} samples", n * ROW_SECONDS * (k1 / 30) ** 2 / threads, needed)
