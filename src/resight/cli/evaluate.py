@@ -24,6 +24,10 @@ def evaluate(
         bool,
         typer.Option("--baselines", help="Also colour histograms and the untrained network."),
     ] = False,
+    fuse: Annotated[
+        float | None,
+        typer.Option(help="Weight of each part's distances, e.g. 0.15; for models with parts."),
+    ] = None,
     layout: options.Layout = "auto",
     camera_pattern: options.CameraPattern = None,
     device: options.Device = "auto",
@@ -42,12 +46,14 @@ def evaluate(
         protocol=protocol,
         ap=ap,  # type: ignore[arg-type]
         baselines=baselines,
+        fuse=fuse,
         layout=layout,
         camera_pattern=camera_pattern,
         device=device,
         precision=precision,  # type: ignore[arg-type]
     )
-    rows = result.get("comparison") or [{"name": result["protocol"], "figures": result["figures"]}]
+    name = result["protocol"] if fuse is None else f"{result['protocol']}, fused {fuse:g}"
+    rows = result.get("comparison") or [{"name": name, "figures": result["figures"]}]
     table = Table("", *rows[0]["figures"], box=None)
     for row in rows:
         values = ("" if v is None else f"{v:.1f}" for v in row["figures"].values())

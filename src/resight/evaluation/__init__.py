@@ -1,6 +1,7 @@
 """Evaluation: how well features find the same individual again, with and without labels."""
 
 from resight.evaluation.evaluate import automatic_protocol, evaluate
+from resight.evaluation.fusion import fused, fusion_weights
 from resight.evaluation.lists import Hit, RankedList, ranked_lists
 from resight.evaluation.protocols import PROTOCOLS
 from resight.evaluation.ranking import Ranking, rank, rank_blocks
@@ -19,6 +20,8 @@ __all__ = [
     "automatic_protocol",
     "cosine",
     "evaluate",
+    "fused",
+    "fusion_weights",
     "rank",
     "rank_blocks",
     "ranked_lists",
