@@ -327,7 +327,7 @@ def test_no_samples():
 
 
 def test_survives_yaml():
-    for part in (HDC(750), HDC(2, (5, 1), "paper", 3, False, 0.9)):
+    for part in (HDC(), HDC(750), HDC(2, (5, 1), "paper", 3, False, 0.9)):
         problems = []
         plain = yaml.safe_load(yaml.safe_dump(parts.to_plain(part, annotated=HDC)))
         assert parts.from_plain(HDC, plain, where="x", problems=problems) == part
@@ -339,6 +339,7 @@ def test_survives_yaml():
     ("settings", "message"),
     [
         ({"n_clusters": 0}, "n_clusters=0"),
+        ({"n_clusters": "auto", "init_indices": (3, 1)}, "n_clusters is auto, .* 2"),
         ({"max_iterations": 0}, "max_iterations=0"),
         ({"similarity": "cosine"}, "cosine"),
         ({"cut": 1.0}, "cut is 1.0"),
@@ -357,7 +358,7 @@ def test_refuses_settings(settings, message):
 def test_refuses_data_that_do_not_fit():
     rng = np.random.default_rng(14)
     graph, vectors = Table(random_table(rng, 5)), unit_rows(rng, 5, 3)
-    with pytest.raises(DataError, match="n_clusters=6 is more than the 5 samples"):
+    with pytest.raises(DataError, match="6 clusters in 5 crops"):
         hdc(graph, vectors, n_clusters=6, rng=rng)
     with pytest.raises(DataError, match="sample 5, but there are only 5"):
         hdc(graph, vectors, n_clusters=2, rng=rng, init_indices=(0, 5))

@@ -8,7 +8,7 @@ from tables import Table, clouds
 
 from resight.clustering import kmeans
 from resight.clustering.kmeans import KMeans, spherical_kmeans
-from resight.errors import ConfigError
+from resight.errors import DataError
 from resight.records import Features
 
 
@@ -169,7 +169,7 @@ def test_more_clusters_than_samples():
     features = unit_rows(np.random.default_rng(0), 5)
     for n in (5, 0):
         few = Features({"global": features[:n]})
-        with pytest.raises(ConfigError, match=f"8 clusters in {n} crops"):
+        with pytest.raises(DataError, match=f"8 clusters in {n} crops"):
             KMeans(8)(Table(np.zeros((n, n), np.float32)), few, np.random.default_rng(0))
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tables import Table, random_table
 
 from resight import parts
-from resight.clustering import DBSCAN, AutoDBSCAN, TrueLabels, wrappers
+from resight.clustering import DBSCAN, HDC, AutoDBSCAN, TrueLabels, wrappers
 from resight.clustering.kmeans import KMeans
 from resight.clustering.wrappers import OnSample, Switch
-from resight.errors import ConfigError
+from resight.errors import DataError
 from resight.records import Crops, Features, PseudoLabels
 
 
@@ -77,7 +77,7 @@ def test_no_core_and_no_confidence_stay_none():
 
 
 def test_what_the_clusterer_raises_is_raised():
-    with pytest.raises(ConfigError, match="8 clusters in 5 crops"):
+    with pytest.raises(DataError, match="8 clusters in 5 crops"):
         OnSample(0.5, KMeans(8))(*data(10), np.random.default_rng(0))
 
 
@@ -94,6 +94,36 @@ def test_switches_follow_one_another():
     earlier = Switch(8, Switch(5, one, two), three)
     for switch in (later, earlier):
         assert [switch.at(epoch) for epoch in (4, 5, 7, 8)] == [one, two, two, three]
+
+
+def first_epoch(switch, epoch):
+    """By walking backwards from `epoch`; the clusterers differ."""
+    while epoch and switch.at(epoch - 1) == switch.at(epoch):
+        epoch -= 1
+    return epoch
+
+
+def test_since_is_the_first_epoch_of_what_runs():
+    one, two, three, four = DBSCAN(0.6), AutoDBSCAN(), KMeans(), DBSCAN(0.4)
+    for switch in (
+        Switch(10, one, two),
+        Switch(0, one, two),
+        Switch(5, one, Switch(8, two, three)),
+        Switch(8, Switch(5, one, two), three),
+        Switch(10, one, Switch(5, two, three)),
+        Switch(6, Switch(9, one, two), Switch(7, three, four)),
+        Switch(9, Switch(3, one, two), Switch(12, three, four)),
+    ):
+        for epoch in range(15):
+            assert switch.since(epoch) == first_epoch(switch, epoch), (switch, epoch)
+
+
+def test_wrappers_tell_of_more_clusters_than_crops():
+    told = ["there cannot be 8 clusters in 5 crops: set n_clusters to the number of individuals"]
+    for part in (Switch(3, KMeans(8), HDC(8)), OnSample(1.0, HDC(8))):
+        assert [line[: len(told[0])] for line in part.unmet(crops(5))] == told
+        assert part.unmet(crops(8)) == []
+    assert Switch(3, KMeans(), OnSample(0.5, HDC())).unmet(crops(1)) == []
 
 
 def test_wrappers_lack_what_their_clusterers_lack():

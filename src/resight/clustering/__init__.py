@@ -1,6 +1,7 @@
 """Pseudo-labels from a graph."""
 
 from resight.clustering.auto import AutoDBSCAN
+from resight.clustering.confidence import AllAlike, Silhouette, anchors
 from resight.clustering.dbscan import DBSCAN
 from resight.clustering.hdbscan import HDBSCAN
 from resight.clustering.hdc import HDC
@@ -14,12 +15,15 @@ __all__ = [
     "DBSCAN",
     "HDBSCAN",
     "HDC",
+    "AllAlike",
     "AutoDBSCAN",
     "InfoMap",
     "KMeans",
     "OnSample",
+    "Silhouette",
     "Switch",
     "TrueLabels",
+    "anchors",
     "cosine_silhouette",
     "silhouette",
 ]

@@ -30,10 +30,12 @@ from resight.clustering.euler import (
     unseen,
 )
 from resight.clustering.hdc_init import NearPairs, RowSource, kmeans_plus_plus, nearest_seeds
+from resight.clustering.how_many import NClusters, check_enough, resolve, too_many
 from resight.errors import DataError
 from resight.records import (
     OUTLIER,
     BoolArray,
+    Crops,
     Features,
     FloatArray,
     Graph,
@@ -58,7 +60,8 @@ STEPS = 2.0**40
 class HDC:
     """Clusters that each sample's discrepancy to the representatives of all others sets apart.
 
-    n_clusters: K, at most the number of crops.
+    n_clusters: K, at most the number of crops; "auto" for as many as DBSCAN finds at the eps that
+        `propose_eps` proposes for the graph.
     init_indices: K different samples to start from; None draws them by k-means++.
     similarity: of a sample and a centroid. "released": exp(-5 dist / the largest dist of any
         sample and centroid) with dist = |sum (z(x) - z(c))^2|, as the released code computes it;
@@ -71,7 +74,7 @@ class HDC:
         but a representative can become another member, and labels differ. None is exact.
     """
 
-    n_clusters: int
+    n_clusters: NClusters = "auto"
     init_indices: tuple[int, ...] | None = None
     similarity: Similarity = "released"
     max_iterations: int = 80
@@ -79,14 +82,26 @@ class HDC:
     cut: float | None = None
 
     def __post_init__(self) -> None:
-        _check(self.n_clusters, self.init_indices, self.similarity, self.max_iterations, self.cut)
+        n_clusters = 1 if self.n_clusters == "auto" else self.n_clusters
+        if self.n_clusters == "auto" and self.init_indices is not None:
+            raise ValueError(
+                f"n_clusters is auto, expected the number of init_indices, {len(self.init_indices)}"
+            )
+        _check(n_clusters, self.init_indices, self.similarity, self.max_iterations, self.cut)
+
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack."""
+        return too_many(self.n_clusters, crops)
 
     def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
-        """Cluster the graph; centroids are means of the global view. Core: not peripheral."""
+        """Cluster the graph; centroids are means of the global view. Core: not peripheral.
+
+        Raises what `hdc` raises, and NothingToLearnError when nothing tells n_clusters "auto".
+        """
         found = hdc(
             graph,
             features.vectors,
-            n_clusters=self.n_clusters,
+            n_clusters=resolve(self.n_clusters, graph, features),
             rng=rng,
             init_indices=self.init_indices,
             similarity=self.similarity,
@@ -151,8 +166,7 @@ def hdc(
         raise ValueError(f"vectors have shape {vectors.shape}, expected ({n}, D)")
     if not n:
         return HarmonicClusters(np.empty(0, np.int64), np.empty(0, np.bool_), ())
-    if n_clusters > n:
-        raise DataError(f"n_clusters={n_clusters} is more than the {n} samples; ask for fewer")
+    check_enough(n_clusters, n)
     if init_indices is not None and max(init_indices) >= n:
         raise DataError(f"init_indices name sample {max(init_indices)}, but there are only {n}")
     rows = graph if cut is None else NearPairs(graph.near(cut))

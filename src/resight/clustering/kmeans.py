@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from resight.clustering.how_many import NClusters, check_enough, resolve, too_many
 from resight.clustering.numbering import by_first_member
-from resight.errors import ConfigError
-from resight.records import Features, FloatArray, Graph, IntArray, PseudoLabels
+from resight.records import Crops, Features, FloatArray, Graph, IntArray, PseudoLabels
 
 log = logging.getLogger(__name__)
 
@@ -25,27 +25,34 @@ BLOCK_ENTRIES = 1 << 21
 class KMeans:
     """Spherical k-means on the features of the global view; see `spherical_kmeans`.
 
-    n_clusters: how many clusters; all of them have members, and there are no outliers.
+    n_clusters: how many clusters; all of them have members, and there are no outliers. "auto" for
+        as many as DBSCAN finds at the eps that `propose_eps` proposes for the graph.
     iterations: at most this often are samples assigned to the nearest centroids.
     """
 
-    n_clusters: int
+    n_clusters: NClusters = "auto"
     iterations: int = 50
 
     def __post_init__(self) -> None:
-        if self.n_clusters < 1 or self.iterations < 1:
+        if (self.n_clusters != "auto" and self.n_clusters < 1) or self.iterations < 1:
             raise ValueError(
                 f"n_clusters={self.n_clusters} and iterations={self.iterations} "
                 "should be at least 1"
             )
 
-    def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
-        """Cluster the features; the graph is not looked at.
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack."""
+        return too_many(self.n_clusters, crops)
 
-        Raises ConfigError when there are more clusters than samples.
+    def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
+        """Cluster the features; the graph is looked at with n_clusters "auto" alone.
+
+        Raises DataError when there are more clusters than crops, NothingToLearnError when nothing
+        tells n_clusters "auto".
         """
+        n_clusters = resolve(self.n_clusters, graph, features)
         return PseudoLabels(
-            spherical_kmeans(features.vectors, self.n_clusters, iterations=self.iterations, rng=rng)
+            spherical_kmeans(features.vectors, n_clusters, iterations=self.iterations, rng=rng)
         )
 
 
@@ -61,7 +68,7 @@ def spherical_kmeans(
 
     features: (N, D) float32, L2-normalised. n_clusters: 1 … N. iterations: at least 1.
     Returns (N,) int64 labels, numbered by first member, every cluster with at least one. The same
-    rng gives the same labels. O(N K D) work per iteration, in blocks of rows. Raises ConfigError
+    rng gives the same labels. O(N K D) work per iteration, in blocks of rows. Raises DataError
     when there are more clusters than samples, ValueError on other wrong arguments.
     """
     if features.ndim != 2:
@@ -70,11 +77,7 @@ def spherical_kmeans(
         raise ValueError(
             f"n_clusters is {n_clusters} and iterations is {iterations}, expected at least 1"
         )
-    if n_clusters > len(features):
-        raise ConfigError(
-            f"k-means cannot find {n_clusters} clusters in {len(features)} crops: "
-            "set n_clusters to the number of individuals that you expect"
-        )
+    check_enough(n_clusters, len(features))
     return by_first_member(_spherical_kmeans(_tensor(features), n_clusters, iterations, rng))
 
 

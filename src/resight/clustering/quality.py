@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
@@ -14,7 +16,9 @@ from sklearn.metrics import (
 from sklearn.metrics.cluster import contingency_matrix
 
 from resight.clustering.silhouettes import silhouette
-from resight.records import BoolArray, Graph, IntArray, PseudoLabels
+from resight.records import OUTLIER, BoolArray, FloatArray, Graph, IntArray, PseudoLabels
+
+Doubles: TypeAlias = npt.NDArray[np.float64]
 
 NAN = float("nan")
 ALL_JUDGED = 50_000
@@ -63,9 +67,7 @@ def label_free(
         "median_size": float(np.median(sizes)) if len(sizes) else NAN,
     }
     if graph is not None:
-        n = len(labels)
-        wanted = np.linspace(0, n - 1, JUDGED).astype(np.int64) if n > ALL_JUDGED else None
-        values = silhouette(graph, labels, wanted=wanted)
+        values = silhouettes(graph, labels)
         values = values[~np.isnan(values)]
         found["silhouette"] = float(values.mean()) if len(values) else NAN
     if cameras is not None:
@@ -73,6 +75,20 @@ def label_free(
     if previous is not None:
         found["agreement"] = _rand(outliers_apart(previous), outliers_apart(labels))
     return found
+
+
+def silhouettes(graph: Graph, labels: IntArray) -> FloatArray:
+    """(N,) float32 silhouettes of labels (N,), of more than 50,000 samples those of 8192 alone.
+
+    NaN for the others, for outliers, and for all when there are fewer than two clusters.
+    """
+    n = len(labels)
+    if n <= ALL_JUDGED:
+        return silhouette(graph, labels)
+    wanted = np.linspace(0, n - 1, JUDGED).astype(np.int64)
+    values = np.full(n, np.nan, np.float32)
+    values[wanted] = silhouette(graph, labels, wanted=wanted)
+    return values
 
 
 def against_identities(labels: IntArray, identities: IntArray) -> dict[str, float]:
@@ -118,6 +134,74 @@ def against_identities(labels: IntArray, identities: IntArray) -> dict[str, floa
     return {name: found[name] for name in AGAINST_IDENTITIES}
 
 
+def identity_consistency(
+    labels: IntArray,
+    identities: IntArray,
+    scores: FloatArray,
+    *,
+    anchors: IntArray | None = None,
+    larger_than: int = 100,
+    share: float = 0.05,
+) -> float:
+    """How much of their cluster's vector shows the identity of its boundary samples, in [0, 1].
+
+    ICS of CGC, Section 4.6: q_k is the share of identity k among the members that make the
+    cluster's vector; a cluster's score is the mean of q over the identities of its boundary
+    samples, those with the lowest silhouettes. Returns the mean over clusters, NaN without any.
+
+    labels: (N,) int64, -1 for outliers. identities: (N,) int64; samples of identity -1 are left
+    out, each distractor (0) is an identity of its own. scores: (N,) float32 silhouettes; members
+    of score NaN are never boundary samples. anchors: (N,) the labels of the members that make
+    their cluster's vector, -1 for others; None for all members. larger_than: clusters of more
+    members count. share: of a cluster's scores, how many are boundary; at least one, the first of
+    equals.
+    """
+    shapes = {labels.shape, identities.shape, scores.shape}
+    shapes |= {labels.shape if anchors is None else anchors.shape}
+    if len(shapes) > 1:
+        raise ValueError(f"labels, identities, scores and anchors have shapes {sorted(shapes)}")
+    if larger_than < 0 or not 0 < share <= 1:
+        raise ValueError(
+            f"larger_than is {larger_than} and share is {share}, "
+            "expected larger_than >= 0 and 0 < share <= 1"
+        )
+    member = (labels >= 0) & (identities >= 0)
+    sizes = np.bincount(labels[member], minlength=int(labels.max(initial=OUTLIER)) + 1)
+    rows = np.flatnonzero(member)
+    rows = rows[sizes[labels[rows]] > larger_than]
+    own, score = labels[rows], scores[rows]
+    making = np.ones(len(rows), np.bool_) if anchors is None else anchors[rows] == own
+    shown = _shown_share(own, outliers_apart(identities[rows] - 1), making)
+    boundary = _lowest(own, score, share) & ~np.isnan(shown)
+    clusters = np.unique(own[boundary], return_inverse=True)[1]
+    means = np.bincount(clusters, shown[boundary]) / np.bincount(clusters)
+    return float(means.mean()) if len(means) else NAN
+
+
+def identity_camera_entropy(identities: IntArray, cameras: IntArray) -> float:
+    """Mean over identities of the entropy of their samples' cameras in bits; NaN without any.
+
+    What `camera_entropy` of the clusters nears as they become the identities (3C, Figure 6, "GT").
+    identities, cameras: (N,) int64; samples of identity -1 and distractors (0) are left out.
+    """
+    if identities.shape != cameras.shape:
+        raise ValueError(f"identities have shape {identities.shape}, cameras {cameras.shape}")
+    known = identities > 0
+    labels = np.unique(identities[known], return_inverse=True)[1]
+    return _camera_figures(PseudoLabels(labels), cameras[known])["camera_entropy"]
+
+
+def silhouette_histogram(scores: FloatArray, bins: int = 40) -> dict[str, list[int]]:
+    """How many silhouettes lie in each of `bins` equal parts of -1 … 1 (CGC, Figure 3).
+
+    scores: any shape; NaN is left out. Returns {"counts": `bins` numbers from -1 up}; each part
+    holds its lower end, the last one also 1.
+    """
+    known = scores[~np.isnan(scores)].astype(np.float64)
+    counts = np.histogram(np.clip(known, -1, 1), bins, range=(-1, 1))[0]
+    return {"counts": [int(count) for count in counts]}
+
+
 def outliers_apart(labels: IntArray) -> IntArray:
     """Labels in which each outlier is a cluster of one."""
     apart = labels.copy()
@@ -157,6 +241,31 @@ def _noisy_share(true: IntArray, predicted: IntArray, clustered: BoolArray) -> f
         return NAN
     table = contingency_matrix(true[clustered], predicted[clustered], sparse=True, dtype=np.int64)
     return float(1 - table.max(axis=0).sum() / table.sum())
+
+
+def _shown_share(clusters: IntArray, identities: IntArray, making: BoolArray) -> Doubles:
+    """(M,) the share of each sample's identity among those of its cluster that are `making` it.
+
+    NaN where a cluster is made of none of them.
+    """
+    keys = clusters * (identities.max(initial=0) + 1) + identities
+    pairs = np.unique(keys, return_inverse=True)[1]
+    alike = np.bincount(pairs, making)[pairs]
+    together = np.bincount(clusters, making)[clusters]
+    shares: Doubles = np.full(len(pairs), NAN)
+    return np.divide(alike, together, out=shares, where=together > 0)
+
+
+def _lowest(clusters: IntArray, scores: FloatArray, share: float) -> BoolArray:
+    """(M,) whether a sample is of its cluster's lowest share of scores; NaN is none."""
+    found = np.zeros(len(scores), np.bool_)
+    scored = np.flatnonzero(~np.isnan(scores))
+    if len(scored):
+        order = scored[np.lexsort((scores[scored], clusters[scored]))]
+        sizes = np.bincount(clusters[scored])
+        rank = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[clusters[order]]
+        found[order] = rank < np.maximum(1, np.rint(share * sizes))[clusters[order]]
+    return found
 
 
 def _pairs(counts: npt.NDArray[np.int64]) -> float:

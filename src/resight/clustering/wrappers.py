@@ -43,6 +43,11 @@ class Switch:
         chosen = self.first if epoch < self.epoch else self.then
         return chosen.at(epoch) if isinstance(chosen, Switch) else chosen
 
+    def since(self, epoch: int) -> int:
+        """The first epoch, counted from 0, of the clusterer that runs in `epoch`."""
+        chosen, start = (self.first, 0) if epoch < self.epoch else (self.then, self.epoch)
+        return max(start, chosen.since(epoch)) if isinstance(chosen, Switch) else start
+
     def unmet(self, crops: Crops) -> list[str]:
         """What the crops lack for either clusterer."""
         lines = [*_unmet(self.first, crops), *_unmet(self.then, crops)]
