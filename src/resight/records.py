@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,10 @@ class Features:
         colour = None if self.colour is None else self.colour[rows]
         return Features({name: view[rows] for name, view in self.views.items()}, crops, colour)
 
+    def only(self, view: str) -> Features:
+        """The same rows with this view alone, as their global one."""
+        return Features({GLOBAL: self.views[view]}, self.crops, self.colour)
+
 
 class Distances(NamedTuple):
     """Some rows of a graph: the distances of M samples to all that share support with them.
@@ -217,17 +221,66 @@ class PseudoLabels:
 
 
 @dataclass(frozen=True, eq=False)
+class Clustered:
+    """What the batches of an epoch start from: N crops, on the training device.
+
+    features: {view: (N, D)} L2-normalised. labels: {view: (N,)} int64 pseudo-labels, -1 for
+    outliers; the views share them unless each view has its own. anchors: {view: (N,)} the labels of
+    those members that their cluster's vector is made of, -1 for all others. cameras: (N,), or None.
+    """
+
+    features: Mapping[str, torch.Tensor]
+    labels: Mapping[str, torch.Tensor]
+    anchors: Mapping[str, torch.Tensor]
+    cameras: torch.Tensor | None = None
+    _made: dict[tuple[object, ...], object] = field(default_factory=dict, repr=False)
+
+    def once(self, make: Callable[[Clustered, str], Result], view: str) -> Result:
+        """`make(self, view)`, made when it is first asked for and kept for the epoch."""
+        key = (make, view)
+        if key not in self._made:
+            self._made[key] = make(self, view)
+        return cast("Result", self._made[key])
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """B crops of one training step, on the training device.
 
-    indices: (B,) int64 rows of the image store. images: (B, 3, H, W) float, normalised.
-    labels: (B,) int64 pseudo-labels. cameras: (B,) int64, or None.
+    indices: (B,) int64 rows of the epoch's features. images: (B, 3, H, W) float, normalised.
+    labels: (B,) int64 pseudo-labels, those of the global view. cameras: (B,) int64, or None.
+    view_labels: {view: (B,)} of the other views, where each view has its own; -1 for an outlier.
     """
 
     indices: torch.Tensor
     images: torch.Tensor
     labels: torch.Tensor
     cameras: torch.Tensor | None = None
+    view_labels: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def labels_of(self, view: str) -> torch.Tensor:
+        """(B,) the pseudo-labels of a view."""
+        return self.view_labels.get(view, self.labels)
+
+
+class Instances(NamedTuple):
+    """What an instance memory holds: {view: (M, D)} vectors and {view: (M,)} their labels."""
+
+    vectors: Mapping[str, torch.Tensor]
+    labels: Mapping[str, torch.Tensor]
+
+
+class Network(NamedTuple):
+    """The encoder in training, for losses that make images of their own.
+
+    embed: images (B, 3, H, W) to {view: (B, D)}, with gradients, the batch's own statistics in
+    BatchNorm and its running statistics left as they are. low, high: (1, 3, 1, 1) the smallest and
+    the largest value that a normalised pixel can have.
+    """
+
+    embed: Callable[[torch.Tensor], Mapping[str, torch.Tensor]]
+    low: torch.Tensor
+    high: torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,8 +288,16 @@ class Step:
     """What a loss, a target or a weight may look at: one batch, encoded.
 
     embeddings: {view: (B, D)} L2-normalised. prototypes: {view: (C, D)} the memory's vectors.
+    clustered: what the epoch started from. instances: of a memory that has them. teacher:
+    {view: (B, D)} the teacher's embeddings, L2-normalised, without gradient. network: the encoder
+    itself. generator: for random choices, on the CPU.
     """
 
     batch: Batch
     embeddings: Mapping[str, torch.Tensor]
     prototypes: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    clustered: Clustered | None = None
+    instances: Instances | None = None
+    teacher: Mapping[str, torch.Tensor] | None = None
+    network: Network | None = None
+    generator: torch.Generator | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from resight.losses import camera_proxies, cross_camera
+from resight.losses import CrossCamera, camera_proxies, cross_camera
+from resight.records import Batch, Clustered, Crops, Step
 
 
 def unit(rng, *shape):
@@ -167,4 +170,88 @@ def test_values_out_of_range_are_refused(wrong, told):
     one = torch.zeros(1, dtype=torch.long)
     options = {"temperature": 0.07, "negatives": 50, **wrong}
     with pytest.raises(ValueError, match=told):
+        CrossCamera(**wrong)
+    with pytest.raises(ValueError, match=told):
         cross_camera(torch.eye(1), one, one, torch.eye(1), one, one, **options)
+
+
+def step_of(rng):
+    """Two views, the second with labels of its own."""
+    labels = {"global": torch.arange(12) % 3, "part1": torch.arange(12) % 4 - 1}
+    features = {view: unit(rng, 12, 5) for view in labels}
+    clustered = Clustered(features, labels, labels, torch.arange(12) // 2 % 3)
+    rows = torch.tensor([0, 7, 2, 4, 8])
+    batch = Batch(
+        rows,
+        torch.zeros(5, 3, 8, 8),
+        labels["global"][rows],
+        clustered.cameras[rows],
+        {"part1": labels["part1"][rows]},
+    )
+    return Step(batch, {view: unit(rng, 5, 5) for view in labels}, clustered=clustered)
+
+
+@pytest.mark.parametrize("view", ["global", "part1"])
+@pytest.mark.parametrize("other_only", [False, True])
+def test_the_term_compares_with_the_proxies_of_its_view(view, other_only):
+    step = step_of(np.random.default_rng(6))
+    labels, clustered = step.batch.labels_of(view), step.clustered
+    got = CrossCamera(negatives=3, other_only=other_only, view=view)(step, labels)
+    want = cross_camera(
+        step.embeddings[view],
+        labels,
+        step.batch.cameras,
+        *camera_proxies(clustered.features[view], clustered.labels[view], clustered.cameras),
+        temperature=0.07,
+        negatives=3,
+        other_only=other_only,
+    )
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("other_only", [False, True])
+def test_an_outlier_counts_zero(other_only):
+    step = step_of(np.random.default_rng(7))
+    q = step.embeddings["part1"].requires_grad_()
+    loss = CrossCamera(view="part1", other_only=other_only)(step, step.batch.labels)
+    outlier = step.batch.labels_of("part1") == -1
+    assert outlier.any()
+    assert (loss[outlier] == 0).all()
+    assert (loss[~outlier] > 0).all()
+    loss.sum().backward()
+    assert (q.grad[outlier] == 0).all()
+
+
+def test_only_outliers_count_zero():
+    q, nobody = torch.eye(3).requires_grad_(), torch.full((3,), -1)
+    proxies = camera_proxies(torch.eye(3), nobody, torch.zeros(3).long())
+    loss = cross_camera(q, nobody, torch.zeros(3).long(), *proxies, temperature=0.07, negatives=50)
+    loss.sum().backward()
+    assert torch.equal(loss, torch.zeros(3))
+    assert torch.equal(q.grad, torch.zeros(3, 3))
+
+
+def test_the_proxies_are_made_once_an_epoch():
+    step = step_of(np.random.default_rng(8))
+    first = CrossCamera()(step, step.batch.labels)
+    step.clustered.features["global"].zero_()
+    assert torch.equal(CrossCamera()(step, step.batch.labels), first)
+    other = CrossCamera(other_only=True)(step, step.batch.labels)
+    step.clustered.features["global"].fill_(1)
+    assert torch.equal(CrossCamera(other_only=True)(step, step.batch.labels), other)
+    anew = replace(step, clustered=replace(step.clustered, _made={}))
+    assert not torch.equal(CrossCamera()(anew, step.batch.labels), first)
+
+
+def test_missing_cameras_are_told():
+    crops = Crops(Path(), ("a.png",), np.array(["train"]))
+    assert CrossCamera().unmet(crops) == ["CrossCamera needs crops with cameras"]
+    assert CrossCamera().unmet(replace(crops, cameras=np.array([0]))) == []
+    step = step_of(np.random.default_rng(9))
+    for lacking in (
+        replace(step, clustered=None),
+        replace(step, clustered=replace(step.clustered, cameras=None)),
+        replace(step, batch=replace(step.batch, cameras=None)),
+    ):
+        with pytest.raises(ValueError, match="no cameras, which CrossCamera makes proxies of"):
+            CrossCamera()(lacking, step.batch.labels)

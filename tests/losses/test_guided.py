@@ -78,10 +78,30 @@ def test_the_part_feeds_cluster_nce():
     step = Step(
         Batch(torch.arange(4), torch.zeros(4, 3, 8, 8), labels), {"global": q}, {"global": memory}
     )
-    targets = GuidedLabels().choose(step)
+    targets = GuidedLabels().choose(step, "global")
     torch.testing.assert_close(targets, guided_labels(q, memory, labels, beta=0.8))
     log_shares = torch.log_softmax(q @ memory.T / 0.05, dim=1)
     torch.testing.assert_close(ClusterNCE()(step, targets), -(targets * log_shares).sum(1))
     torch.testing.assert_close(
-        ClusterNCE()(step, GuidedLabels(1.0).choose(step)), ClusterNCE()(step, labels)
+        ClusterNCE()(step, GuidedLabels(1.0).choose(step, "global")), ClusterNCE()(step, labels)
     )
+
+
+def test_an_outlier_has_a_row_of_zeros():
+    rng = np.random.default_rng(4)
+    q, memory, labels = unit(rng, 5, 6), unit(rng, 3, 6), torch.tensor([2, -1, 0, -1, 1])
+    got, inside = guided_labels(q, memory, labels, beta=0.8), labels >= 0
+    assert torch.equal(got[~inside], torch.zeros(2, 3).double())
+    want = guided_labels(q[inside], memory, labels[inside], beta=0.8)
+    torch.testing.assert_close(got[inside], want)
+
+
+def test_the_part_looks_at_the_view_it_is_asked_for():
+    rng = np.random.default_rng(5)
+    views = {view: (unit(rng, 4, 6), unit(rng, c, 6)) for view, c in (("global", 3), ("part1", 2))}
+    labels, own = torch.tensor([0, 1, 2, 0]), torch.tensor([1, -1, 0, 0])
+    batch = Batch(torch.arange(4), torch.zeros(4, 3, 8, 8), labels, view_labels={"part1": own})
+    step = Step(batch, {v: q for v, (q, _) in views.items()}, {v: m for v, (_, m) in views.items()})
+    for view, of_view in (("global", labels), ("part1", own)):
+        got = GuidedLabels(0.6).choose(step, view)
+        torch.testing.assert_close(got, guided_labels(*views[view], of_view, beta=0.6))

@@ -100,6 +100,58 @@ def test_positive_alone_and_negative_alone_move_only_their_kind():
     assert (negative[~own] > plain[~own]).all()
 
 
+def test_gradients_are_those_of_vectors_that_stand_still():
+    rng = np.random.default_rng(7)
+    q, memory, labels = unit(rng, 3, 5).requires_grad_(), unit(rng, 4, 5), torch.tensor([3, 0, 0])
+    options = {"temperature": 0.3, "steps": 10, "positive_rate": 0.05, "negative_rate": 0.02}
+    got = torch.autograd.grad(mean_loss(hard_persons(q, memory, labels, **options), labels, 0.3), q)
+    start, eps = q.detach(), 1e-6
+    alpha = (hard_persons(start, memory, labels, **options) - start @ memory.T) / (
+        start.square().sum(1, keepdim=True)
+    )
+    moved = memory + alpha[:, :, None] * start[:, None]
+    for i in range(3):
+        for j in range(5):
+            ends = []
+            for sign in (-1, 1):
+                other = start.clone()
+                other[i, j] += sign * eps
+                ends.append(mean_loss(torch.einsum("bd,bcd->bc", other, moved), labels, 0.3))
+            torch.testing.assert_close(
+                (ends[1] - ends[0]) / (2 * eps), got[0][i, j], atol=1e-7, rtol=0
+            )
+
+
+def test_gradcheck_without_steps():
+    rng = np.random.default_rng(8)
+    q, memory, labels = unit(rng, 3, 5).requires_grad_(), unit(rng, 4, 5), torch.tensor([3, 0, -1])
+    options = {**PUBLISHED, "steps": 0, "temperature": 0.3}
+
+    def loss(x):
+        scores = hard_persons(x, memory, labels, **options) / 0.3
+        return F.cross_entropy(scores, labels, ignore_index=-1, reduction="none")
+
+    assert torch.autograd.gradcheck(loss, q)
+
+
+def test_an_outlier_takes_no_part():
+    rng = np.random.default_rng(9)
+    q, memory = unit(rng, 4, 6).requires_grad_(), unit(rng, 3, 6)
+    labels, own = torch.tensor([0, 1, 2, 0]), torch.tensor([1, -1, 0, -1])
+    batch = Batch(torch.arange(4), torch.zeros(4, 3, 8, 8), labels, view_labels={"part1": own})
+    step = Step(batch, {"part1": q}, {"part1": memory})
+    term = HardPersonNCE(view="part1")
+    rows = guided_labels(q, memory, own, beta=0.8)
+    for targets, kept in ((own, own[[0, 2]]), (rows, rows[[0, 2]])):
+        loss = term(step, targets)
+        hard = hard_persons(q[[0, 2]], memory, own[[0, 2]], **PUBLISHED)
+        want = F.cross_entropy(hard / 0.05, kept, reduction="none")
+        torch.testing.assert_close(loss[[0, 2]], want)
+        assert torch.equal(loss[[1, 3]], torch.zeros(2).double())
+        (slope,) = torch.autograd.grad(loss.sum(), q)
+        assert torch.equal(slope[[1, 3]], torch.zeros(2, 6).double())
+
+
 class Sizes(TorchDispatchMode):
     """Notes the size of the largest tensor that any operation returns."""
 

@@ -60,12 +60,48 @@ def test_the_term_reads_its_view():
         {"global": q, "upper": upper},
         {"global": memory, "upper": upper_memory},
     )
-    targets = HardTargets().choose(step)
+    targets = HardTargets().choose(step, "upper")
     got = ClusterNCE(0.1, view="upper")(step, targets)
     torch.testing.assert_close(got, cluster_nce(upper, upper_memory, labels, temperature=0.1))
     assert torch.equal(EqualWeights().weigh(step), torch.ones(4))
 
 
+def test_an_outlier_takes_no_part():
+    rng = np.random.default_rng(2)
+    q, memory = unit(rng, 4, 6).requires_grad_(), unit(rng, 3, 6)
+    hard = torch.tensor([2, -1, 0, -1])
+    soft = F.one_hot(hard.clamp_min(0), 3).double() * (hard >= 0)[:, None]
+    for targets in (hard, soft):
+        loss = cluster_nce(q, memory, targets, temperature=0.05)
+        want = cluster_nce(q[[0, 2]], memory, hard[[0, 2]], temperature=0.05)
+        torch.testing.assert_close(loss[[0, 2]], want)
+        assert torch.equal(loss[[1, 3]], torch.zeros(2).double())
+        (slope,) = torch.autograd.grad(loss.sum(), q)
+        assert torch.equal(slope[[1, 3]], torch.zeros(2, 6).double())
+        assert slope[[0, 2]].abs().amax(1).min() > 0
+
+
+def test_a_batch_of_outliers_has_no_loss():
+    q = torch.eye(3).requires_grad_()
+    loss = cluster_nce(q, torch.eye(3), torch.full((3,), -1), temperature=0.05)
+    loss.mean().backward()
+    assert torch.equal(loss, torch.zeros(3))
+    assert torch.equal(q.grad, torch.zeros(3, 3))
+
+
+def test_targets_are_the_labels_of_their_view():
+    labels, own = torch.tensor([0, 1, 2]), torch.tensor([1, -1, 0])
+    batch = Batch(torch.arange(3), torch.zeros(3, 3, 8, 8), labels, view_labels={"part1": own})
+    step = Step(batch, {})
+    assert torch.equal(HardTargets().choose(step, "part1"), own)
+    for view in ("global", "part2"):
+        assert torch.equal(HardTargets().choose(step, view), labels)
+
+
 def test_temperature_must_be_positive():
-    with pytest.raises(ValueError, match=r"temperature=0 should be above 0"):
-        ClusterNCE(temperature=0)
+    for refused in (
+        lambda: ClusterNCE(temperature=0),
+        lambda: cluster_nce(torch.eye(1), torch.eye(1), torch.tensor([0]), temperature=0),
+    ):
+        with pytest.raises(ValueError, match=r"temperature=0 should be above 0"):
+            refused()

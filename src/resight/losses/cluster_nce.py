@@ -8,18 +8,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from resight.losses.similarity import check_temperature, similarities
-from resight.records import GLOBAL, Step
+from resight.records import GLOBAL, OUTLIER, Step
 
 
 def cluster_nce(q: Tensor, memory: Tensor, targets: Tensor, *, temperature: float) -> Tensor:
     """-log softmax(q . c / tau) at the target, or against a distribution of targets.
 
     q: (B, D). memory: (C, D). targets: (B,) int64 cluster numbers, or (B, C) rows that sum to 1.
-    Returns (B,) float, non-negative for hard targets. Computed in float32, or float64 when
-    given so.
+    A query with target -1, or with a row of zeros, takes no part: its loss and gradient are 0.
+    temperature: tau > 0. Returns (B,) float, non-negative for hard targets. Computed in float32,
+    or float64 when given so. Raises ValueError for a wrong temperature.
     """
-    logits = similarities(q, memory) / temperature  # (B, C)
-    return F.cross_entropy(logits, targets, reduction="none")
+    check_temperature(temperature)
+    return against_targets(similarities(q, memory), targets, temperature)
+
+
+def against_targets(scores: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    """The same from the similarities themselves: (B,) from (B, C)."""
+    return F.cross_entropy(scores / temperature, targets, ignore_index=OUTLIER, reduction="none")
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from resight.losses.similarity import check_temperature, similarities
+from resight.records import GLOBAL, Clustered, Crops, Step
 
 
 def camera_proxies(
@@ -50,16 +53,20 @@ def cross_camera(
     that the mean of what is returned (B,) is that loss, each sample's value is multiplied by
     B / (number of batch entries of its camera). With `other_only` (PPLR's form) the positives are
     the proxies of other cameras, the own camera's proxy of the own cluster takes no part, and
-    nothing is multiplied: the loss is the mean over the batch. A query without any positive
-    counts 0. Raises ValueError for values out of range.
+    nothing is multiplied: the loss is the mean over the batch. A query without any positive, as
+    one with label -1, counts 0. Raises ValueError for values out of range.
     """
     check_temperature(temperature)
-    if negatives < 1:
-        raise ValueError(f"negatives={negatives} should be >= 1")
+    _check_negatives(negatives)
     own = labels[:, None] == proxy_labels  # (B, M)
     positive = own & (cameras[:, None] != proxy_cameras) if other_only else own
     losses = _against(similarities(q, proxies) / temperature, own, positive, negatives)
     return losses if other_only else losses * _camera_shares(cameras)
+
+
+def _check_negatives(negatives: int) -> None:
+    if negatives < 1:
+        raise ValueError(f"negatives={negatives} should be >= 1")
 
 
 def _against(scores: Tensor, own: Tensor, positive: Tensor, negatives: int) -> Tensor:
@@ -76,3 +83,47 @@ def _camera_shares(cameras: Tensor) -> Tensor:
     """(B,) B / (number of entries of the same camera)."""
     _, place, counts = torch.unique(cameras, return_inverse=True, return_counts=True)
     return torch.reciprocal(counts)[place] * len(cameras)
+
+
+@dataclass(frozen=True)
+class CrossCamera:
+    """The term of a recipe for crops with cameras; the proxies stand still during an epoch.
+
+    temperature: tau > 0. negatives: how many proxies of other clusters, >= 1. other_only: PPLR's
+    form. view: what it looks at. weight: its share in the sum.
+    """
+
+    temperature: float = 0.07
+    negatives: int = 50
+    other_only: bool = False
+    view: str = GLOBAL
+    weight: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_temperature(self.temperature)
+        _check_negatives(self.negatives)
+
+    def unmet(self, crops: Crops) -> list[str]:
+        """What the crops lack."""
+        return ["CrossCamera needs crops with cameras"] if crops.cameras is None else []
+
+    def __call__(self, step: Step, targets: Tensor) -> Tensor:
+        """(B,) the loss of each sample, before `weight`; what is own is the pseudo-label."""
+        del targets
+        if step.clustered is None or step.batch.cameras is None:
+            raise ValueError("the step carries no cameras, which CrossCamera makes proxies of")
+        return cross_camera(
+            step.embeddings[self.view],
+            step.batch.labels_of(self.view),
+            step.batch.cameras,
+            *step.clustered.once(_proxies_of_epoch, self.view),
+            temperature=self.temperature,
+            negatives=self.negatives,
+            other_only=self.other_only,
+        )
+
+
+def _proxies_of_epoch(clustered: Clustered, view: str) -> tuple[Tensor, Tensor, Tensor]:
+    if clustered.cameras is None:
+        raise ValueError("the clustered crops carry no cameras, which CrossCamera makes proxies of")
+    return camera_proxies(clustered.features[view], clustered.labels[view], clustered.cameras)

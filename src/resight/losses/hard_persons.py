@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from resight.losses.cluster_nce import against_targets
 from resight.losses.similarity import check_temperature, precise, similarities
 from resight.records import GLOBAL, Step
 
@@ -29,8 +29,9 @@ def hard_persons(
 ) -> Tensor:
     """(B, C) similarities of each query with its own hard person features, exactly.
 
-    q: (B, D). memory: (C, D). labels: (B,) int64 0 … C-1. temperature: tau > 0 of the loss that
-    is ascended. steps: V >= 0. positive_rate: eta1 >= 0 of the query's own cluster; negative_rate:
+    q: (B, D). memory: (C, D). labels: (B,) int64 0 … C-1; what a query with label -1 is compared
+    with means nothing, so that it should take no part. temperature: tau > 0 of the loss that is
+    ascended. steps: V >= 0. positive_rate: eta1 >= 0 of the query's own cluster; negative_rate:
     eta2 >= 0 of the others; a rate of 0 leaves that kind as it is (Table 3's rows).
 
     The gradient to q is that of comparing with vectors that stand still: c*_a. Raises ValueError
@@ -43,7 +44,7 @@ def hard_persons(
     alpha = _ascend(
         plain.detach() / temperature,
         square.detach() / temperature,
-        labels[:, None],
+        labels.clamp_min(0)[:, None],
         steps,
         positive_rate / temperature,
         negative_rate / temperature,
@@ -98,10 +99,10 @@ class HardPersonNCE:
         hard = hard_persons(
             step.embeddings[self.view],
             step.prototypes[self.view],
-            step.batch.labels,
+            step.batch.labels_of(self.view),
             temperature=self.temperature,
             steps=self.steps,
             positive_rate=self.positive_rate,
             negative_rate=self.negative_rate,
         )
-        return F.cross_entropy(hard / self.temperature, targets, reduction="none")
+        return against_targets(hard, targets, self.temperature)

@@ -11,8 +11,8 @@ from resight.records import Step
 
 @dataclass(frozen=True)
 class HardTargets:
-    """The pseudo-labels themselves: (B,) int64."""
+    """The pseudo-labels themselves: (B,) int64, -1 for a sample that takes no part."""
 
-    def choose(self, step: Step) -> Tensor:
-        """Targets of the batch."""
-        return step.batch.labels
+    def choose(self, step: Step, view: str) -> Tensor:
+        """Targets of the batch in a view."""
+        return step.batch.labels_of(view)
