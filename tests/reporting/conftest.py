@@ -62,6 +62,12 @@ def draw_crops(root: Path, *, identities: int, per_camera: int) -> list[Crop]:
     return crops
 
 
+def silhouette_counts(centre: float, crops: float) -> list[int]:
+    middles = np.linspace(-0.975, 0.975, 40)
+    hill = np.exp(-0.5 * ((middles - centre) / 0.16) ** 2)
+    return [int(n) for n in np.floor(crops * hill / hill.sum())]
+
+
 def epoch_record(epoch: int, epochs: int) -> dict[str, object]:
     t = epoch / epochs
     wave = 0.02 * math.sin(3.1 * epoch)
@@ -76,7 +82,9 @@ def epoch_record(epoch: int, epochs: int) -> dict[str, object]:
         "mean_size": 9 + 9 * t,
         "median_size": 7 + 8 * t,
         "silhouette": 0.12 + 0.3 * t + wave,
+        "silhouettes": {"counts": silhouette_counts(0.05 + 0.3 * t, 400 + 500 * t)},
         "camera_entropy": None if epoch == 1 else 0.7 + 0.9 * t,
+        "identity_camera_entropy": 1.7,
         "across_cameras": 0.42 + 0.45 * t + wave,
         "against_identities": {
             "ari": 0.3 + 0.45 * t + wave,
@@ -84,6 +92,8 @@ def epoch_record(epoch: int, epochs: int) -> dict[str, object]:
             "precision": 0.72 + 0.15 * t + wave,
             "recall": 0.35 + 0.45 * t,
             "f1": 0.47 + 0.36 * t,
+            "identity_consistency": None if epoch == 2 else 0.06 + 0.11 * t + wave / 9,
+            "identity_consistency_anchors": None if epoch == 2 else 0.04 + 0.09 * t,
         },
     }
     if epoch > 1:

@@ -8,16 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resight.reporting.charts import (
-    HEIGHT,
-    LINE_HEIGHT,
     MOST_COLUMNS,
-    WIDTH,
     Line,
     line_chart,
     line_plot,
     spread,
     stacked_bars,
 )
+from resight.reporting.drawing import HEIGHT, LINE_HEIGHT, WIDTH
 
 LINE = Line("mAP", ((1, 10.0), (2, 30.0), (4, 50.0)))
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import re
+
+import pytest
 
 from resight.reporting.curves import chart_groups, rescues, series
 
@@ -49,3 +52,58 @@ def test_every_chart_says_how_to_read_it():
 def test_rescues_name_their_epochs():
     records = [{"epoch": 1, "rescue": None}, {"epoch": 2, "rescue": "eps 0.4"}, {"epoch": 3}]
     assert rescues(records) == {2: "eps 0.4"}
+
+
+def histogram(*counts):
+    return {"counts": list(counts)}
+
+
+def spread_of(records):
+    """The chart of silhouettes, or None."""
+    charts = [chart for group in chart_groups(records) for chart in group.charts]
+    return next((c for c in charts if c.title == "Spread of the silhouettes"), None)
+
+
+def named(chart):
+    return re.findall(r'class="legend"[^>]*>([^<]*)<', chart.svg)
+
+
+def test_silhouettes_of_the_first_the_middle_and_the_last_epoch_that_have_some():
+    records = [{"epoch": e, "silhouettes": histogram(0, e, 3)} for e in range(1, 8)]
+    assert named(spread_of(records)) == ["epoch 1", "epoch 4", "epoch 7"]
+    assert named(spread_of(records[:2])) == ["epoch 1", "epoch 2"]
+    assert named(spread_of(records[4:5])) == ["epoch 5"]
+    late = [{"epoch": 0}, {"epoch": 0.5, "silhouettes": histogram(0, 0, 0)}, *records]
+    assert named(spread_of(late)) == ["epoch 1", "epoch 4", "epoch 7"]
+    coarse = [{"epoch": 1, "silhouettes": histogram(5)}, *records[1:]]
+    assert named(spread_of(coarse)) == ["epoch 2", "epoch 4", "epoch 7"]
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        *(None, 3, [1, 2], {}, {"counts": 7}, histogram(), histogram(0, 0), histogram(2, -1)),
+        *(histogram(1, other) for other in (None, math.nan, "a", True, 0.5)),
+    ],
+)
+def test_histograms_that_cannot_be_drawn_are_left_out(logged):
+    assert spread_of([{"epoch": 1, "silhouettes": logged, "loss": 1.0}]) is None
+
+
+def test_figures_of_true_identities_are_drawn_beside_those_of_the_clusters():
+    consistency = {"identity_consistency": 0.0583, "identity_consistency_anchors": 0.04}
+    records = [
+        {
+            "epoch": e,
+            "camera_entropy": 0.5 * e,
+            "identity_camera_entropy": 1.9,
+            "against_identities": consistency,
+        }
+        for e in (1, 2)
+    ]
+    charts = {c.title: c.svg for group in chart_groups(records) for c in group.charts}
+    assert list(charts) == ["Identity consistency of boundary crops", "Camera mix"]
+    assert ">all crops 5.8%<" in charts["Identity consistency of boundary crops"]
+    assert ">anchors 4.0%<" in charts["Identity consistency of boundary crops"]
+    assert ">clusters 1 bits<" in charts["Camera mix"]
+    assert ">identities 1.9 bits<" in charts["Camera mix"]

@@ -1,7 +1,6 @@
 """Small SVG charts over epochs: lines with direct labels, and stacked bars.
 
-Colours are classes (`s1` … `s4`) that the page's style sheet defines for light and dark. Every
-epoch has an invisible column with a <title>: what a mouse or a screen reader finds there.
+Every epoch has an invisible column with a <title>: what a mouse or a screen reader finds there.
 """
 
 from __future__ import annotations
@@ -12,12 +11,26 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from resight.reporting.drawing import (
+    BOTTOM,
+    HEIGHT,
+    LETTER,
+    LINE_HEIGHT,
+    TOP,
+    WIDTH,
+    Plot,
+    axes,
+    columns,
+    left_of,
+    legend,
+    rule,
+    svg,
+    text,
+)
 from resight.reporting.quantities import short
-from resight.reporting.scales import Scale, epoch_ticks, tick_text, ticks_around
+from resight.reporting.scales import Scale, epoch_ticks, ticks_around
 
-WIDTH, HEIGHT = 400, 216
-TOP, BOTTOM = 16, 34
-LETTER, LABEL_GAP, LINE_HEIGHT = 6.6, 9, 15
+LABEL_GAP = 9
 FEW_POINTS = 15
 MOST_COLUMNS = 200
 
@@ -30,26 +43,6 @@ class Line:
 
     name: str
     points: tuple[Point, ...]
-
-
-@dataclass(frozen=True)
-class Plot:
-    """The scales and ticks of a chart."""
-
-    x: Scale
-    y: Scale
-    x_ticks: tuple[int, ...]
-    y_ticks: tuple[float, ...]
-    unit: str
-
-    @property
-    def y_texts(self) -> list[str]:
-        """What the y ticks are labelled with."""
-        step = self.y_ticks[1] - self.y_ticks[0]
-        return [
-            tick_text(tick, step) + self.unit.strip(" ") * (self.unit == "%")
-            for tick in self.y_ticks
-        ]
 
 
 def line_chart(
@@ -70,12 +63,12 @@ def line_chart(
     if not drawn:
         raise ValueError("a chart needs at least one line with a point")
     plot = line_plot(drawn, epochs=epochs, unit=unit, y_range=y_range)
-    parts = [_axes(plot), *(_mark(plot, epoch, text) for epoch, text in (marks or {}).items())]
+    parts = [axes(plot), *(_mark(plot, epoch, told) for epoch, told in (marks or {}).items())]
     parts += [_line(plot, line, number) for number, line in enumerate(drawn, start=1)]
     parts += _end_labels(plot, drawn)
     tables = [(line.name, dict(line.points)) for line in drawn]
     parts += _columns(plot, tables, lambda value: short(value, unit))
-    return _svg(title, _summary(drawn, unit), parts)
+    return svg(title, _summary(drawn, unit), parts)
 
 
 def line_plot(
@@ -112,10 +105,11 @@ def stacked_bars(
     plot = _plot(epochs, ticks_around(0.0, max(totals.values())), unit, room=12, half_band=True)
     bars = _bars(plot, layers, epochs)
     tables = [*layers, ("together", totals)]
-    columns = _columns(plot, tables, lambda value: short(value, unit))
+    pointed = _columns(plot, tables, lambda value: short(value, unit))
     last = max(totals)
     summary = f"{short(totals[last], unit)} in epoch {last}"
-    return _svg(title, summary, [_axes(plot), *bars, *_legend(plot, layers), *columns])
+    names = legend(plot, [name for name, _ in layers])
+    return svg(title, summary, [axes(plot), *bars, *names, *pointed])
 
 
 def _plot(
@@ -128,22 +122,14 @@ def _plot(
 ) -> Plot:
     first, last = epochs
     pad = 0.5 if half_band or first == last else 0.0
-    draft = Plot(Scale(0, 1, 0, 1), Scale(0, 1, 0, 1), (), y_ticks, unit)
-    left = LETTER * max(map(len, draft.y_texts)) + 12
     top = TOP + (LINE_HEIGHT if half_band else 0)
     return Plot(
-        x=Scale(first - pad, last + pad, left, WIDTH - room),
+        x=Scale(first - pad, last + pad, left_of(y_ticks, unit), WIDTH - room),
         y=Scale(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, top),
         x_ticks=epoch_ticks(first, last),
         y_ticks=y_ticks,
         unit=unit,
     )
-
-
-def _svg(title: str, summary: str, parts: Sequence[Markup]) -> Markup:
-    return Markup(
-        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}: {}">{}</svg>'
-    ).format(WIDTH, HEIGHT, title, summary, Markup("").join(parts))
 
 
 def _summary(lines: Sequence[Line], unit: str) -> str:
@@ -153,37 +139,11 @@ def _summary(lines: Sequence[Line], unit: str) -> str:
     )
 
 
-def _axes(plot: Plot) -> Markup:
-    left, right = plot.x.start, plot.x.end
-    parts = []
-    for tick, text in zip(plot.y_ticks, plot.y_texts, strict=True):
-        y = plot.y(tick)
-        kind = "zero" if tick == 0 else "grid"
-        parts.append(_rule(kind, left, y, right, y))
-        parts.append(_text(left - 7, y + 4, text, "tick end"))
-    base = plot.y.start
-    for epoch in plot.x_ticks:
-        parts.append(_rule("tickmark", plot.x(epoch), base, plot.x(epoch), base + 4))
-        parts.append(_text(plot.x(epoch), base + 17, str(epoch), "tick middle"))
-    parts.append(_text((left + right) / 2, HEIGHT - 3, "epoch", "tick middle faint"))
-    return Markup("").join(parts)
-
-
-def _rule(kind: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
-    return Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>').format(
-        kind, x1, y1, x2, y2
-    )
-
-
-def _text(x: float, y: float, text: str, kind: str) -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(kind, x, y, text)
-
-
-def _mark(plot: Plot, epoch: int, text: str) -> Markup:
+def _mark(plot: Plot, epoch: int, told: str) -> Markup:
     x = plot.x(epoch)
     return Markup(
         '<g class="event"><title>{}</title>{}<path d="M{:.1f} {:.1f}l4 -7h-8z"/></g>'
-    ).format(text, _rule("event", x, plot.y.end, x, plot.y.start), x, plot.y.end)
+    ).format(told, rule("event", x, plot.y.end, x, plot.y.start), x, plot.y.end)
 
 
 def _line(plot: Plot, line: Line, number: int) -> Markup:
@@ -204,7 +164,7 @@ def _end_labels(plot: Plot, lines: Sequence[Line]) -> list[Markup]:
     """Each line's name and last value, at its end's height or as near as the others allow."""
     heights = spread([plot.y(line.points[-1][1]) for line in lines], plot.y.end, plot.y.start)
     return [
-        _text(plot.x.end + LABEL_GAP, height + 4, _end_text(line, plot.unit), f"label s{number}")
+        text(plot.x.end + LABEL_GAP, height + 4, _end_text(line, plot.unit), f"label s{number}")
         for number, (line, height) in enumerate(zip(lines, heights, strict=True), start=1)
     ]
 
@@ -231,25 +191,11 @@ def _columns(
     """What is read when pointing at an epoch."""
     epochs = sorted({int(epoch) for _, table in tables for epoch in table})
     shown = epochs[:: math.ceil(len(epochs) / MOST_COLUMNS)]
-    width = max(2.0, (plot.x.end - plot.x.start) / max(len(shown), 1))
-    columns = []
+    titles: dict[float, str] = {}
     for epoch in shown:
         lines = [f"{name} {say(table[epoch])}".strip() for name, table in tables if epoch in table]
-        x = plot.x(epoch)
-        columns.append(
-            Markup(
-                '<g class="column"><title>{}</title>'
-                '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>{}</g>'
-            ).format(
-                "\n".join([f"epoch {epoch}", *lines]),
-                x - width / 2,
-                plot.y.end,
-                width,
-                plot.y.start - plot.y.end,
-                _rule("hair", x, plot.y.end, x, plot.y.start),
-            )
-        )
-    return columns
+        titles[epoch] = "\n".join([f"epoch {epoch}", *lines])
+    return columns(plot, titles)
 
 
 def _bars(
@@ -269,14 +215,3 @@ def _bars(
                 ).format(number, plot.x(epoch) - width / 2, y, width, plot.y(base) - y)
             )
     return bars
-
-
-def _legend(plot: Plot, layers: Sequence[tuple[str, Mapping[int, float]]]) -> list[Markup]:
-    parts = []
-    x = plot.x.start
-    for number, (name, _) in enumerate(layers, start=1):
-        swatch = '<rect class="bar s{}" x="{:.1f}" y="2" width="11" height="11" rx="2"/>'
-        parts.append(Markup(swatch).format(number, x))
-        parts.append(_text(x + 16, 12, name, "legend"))
-        x += 16 + LETTER * len(name) + 16
-    return parts

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from resight.reporting.charts import Line, line_chart, stacked_bars
+from resight.reporting.histograms import histogram_chart
 from resight.reporting.quantities import duration, look_up, numbers, quantity
 
 Records = Sequence[Mapping[str, Any]]
@@ -86,6 +87,16 @@ RETRIEVAL = (
         },
         (0.0, 100.0),
     ),
+    Curves(
+        "Identity consistency of boundary crops",
+        "Share of a cluster's crops, or of the anchors that make its vector, that show the "
+        "individual of its boundary crops, the twentieth with the lowest silhouettes; large "
+        "clusters only. Both should rise.",
+        {
+            "against_identities.identity_consistency": "all crops",
+            "against_identities.identity_consistency_anchors": "anchors",
+        },
+    ),
 )
 CLUSTERS = (
     Curves(
@@ -122,8 +133,9 @@ CLUSTERS = (
     Curves(
         "Camera mix",
         "Mean entropy of a cluster's cameras: 0 bits for one camera, 1 bit for two in equal "
-        "parts. It should rise and then level off.",
-        {"camera_entropy": ""},
+        "parts. It should rise and then level off, near that of the true identities where these "
+        "are known.",
+        {"camera_entropy": "clusters", "identity_camera_entropy": "identities"},
     ),
     Curves(
         "eps that the data proposed",
@@ -154,6 +166,10 @@ TRAINING = (
         (0.0, 1.0),
     ),
 )
+SPREAD_HINT = (
+    "How many crops have which silhouette at the start, half-way and at the end. The hill should "
+    "grow and move to the right; crops below 0 are nearer to another cluster than to their own."
+)
 TIME_HINT = (
     "Seconds of each epoch, by what they were spent on. Bars of one height are normal; growing "
     "ones mean that a part gets harder, or a busy machine."
@@ -169,7 +185,10 @@ def chart_groups(records: Records) -> tuple[Group, ...]:
     others = tuple(_other_curves(records, planned))
     groups = (
         ("Does it find individuals?", tuple(_charts(RETRIEVAL, records))),
-        ("Are the clusters sound?", tuple(_charts(CLUSTERS, records, rescues(records)))),
+        (
+            "Are the clusters sound?",
+            (*_charts(CLUSTERS, records, rescues(records)), *_spread_chart(records)),
+        ),
         ("Does training settle?", (*_charts(TRAINING, records), *_time_chart(records))),
         ("Other figures", tuple(_charts(others, records))),
     )
@@ -205,6 +224,28 @@ def _charts(
             marks={epoch: f"epoch {epoch}: {text}" for epoch, text in (marks or {}).items()},
         )
         yield Chart(plan.title, plan.hint, svg)
+
+
+def _spread_chart(records: Records) -> Iterator[Chart]:
+    """Silhouettes of the first, the middle and the last epoch that logged them (CGC, Figure 3)."""
+    logged = [(record["epoch"], counts) for record in records if (counts := _counts(record))]
+    same = [pair for pair in logged if len(pair[1]) == len(logged[-1][1])]
+    if not same:
+        return
+    chosen = dict.fromkeys((0, (len(same) - 1) // 2, len(same) - 1))
+    histograms = {f"epoch {same[i][0]}": same[i][1] for i in chosen}
+    title = "Spread of the silhouettes"
+    svg = histogram_chart(histograms, title=title, x_name="silhouette")
+    yield Chart(title, SPREAD_HINT, svg)
+
+
+def _counts(record: Mapping[str, Any]) -> list[int]:
+    """The record's histogram of silhouettes, [] where it has none that holds something."""
+    logged = record.get("silhouettes")
+    counts = logged.get("counts") if isinstance(logged, Mapping) else None
+    if not isinstance(counts, list) or not any(counts):
+        return []
+    return counts if all(type(count) is int and count >= 0 for count in counts) else []
 
 
 def _time_chart(records: Records) -> Iterator[Chart]:

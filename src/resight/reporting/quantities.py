@@ -56,6 +56,9 @@ _KNOWN = {
     "bcubed_recall": Quantity("BCubed recall", "%", 100),
     "bcubed_f1": Quantity("BCubed F1", "%", 100),
     "noisy_share": Quantity("noisy crops", "%", 100),
+    "identity_consistency": Quantity("identity consistency", "%", 100),
+    "identity_consistency_anchors": Quantity("identity consistency of anchors", "%", 100),
+    "identity_camera_entropy": Quantity("camera entropy of identities", " bits"),
     "loss": Quantity("loss"),
     "lr": Quantity("learning rate"),
 }
