@@ -7,26 +7,25 @@ import typing
 import pytest
 import yaml
 
-from resight import methods, parts, recipe
+from resight import methods, parts, recipe, slots
 from resight.clustering import DBSCAN, HDC
 from resight.data.augment import Augment
 from resight.data.batches import PKBatches
 from resight.models import EncoderSpec
 
 PROTOCOLS = (
-    recipe.GraphBuilder,
-    recipe.Clusterer,
-    recipe.Memory,
-    recipe.LossTerm,
-    recipe.Targets,
-    recipe.Weights,
+    slots.GraphBuilder,
+    slots.Clusterer,
+    slots.Confidence,
+    slots.Memory,
+    slots.LossTerm,
+    slots.Targets,
+    slots.Weights,
     recipe.Schedule,
 )
-FIXED = (EncoderSpec, Augment, PKBatches, recipe.OptimPlan)
+FIXED = (EncoderSpec, Augment, PKBatches, recipe.OptimPlan, recipe.Teacher)
 REQUIRED = {
     "DBSCAN": {"eps": 0.5},
-    "HDC": {"n_clusters": 5},
-    "KMeans": {"n_clusters": 5},
     "OnSample": {"fraction": 0.5, "clusterer": DBSCAN(0.5)},
     "Switch": {"epoch": 3, "first": DBSCAN(0.6), "then": HDC(5)},
 }
@@ -66,7 +65,7 @@ def test_is_documented(name: str) -> None:
     assert documentation
     assert not documentation.startswith(f"{name}("), "only the generated signature"
     for function in vars(NAMED[name]).values():
-        if inspect.isfunction(function) and not function.__name__.startswith("__"):
+        if inspect.isfunction(function) and not function.__name__.startswith("_"):
             assert inspect.getdoc(function), function
 
 

@@ -41,7 +41,8 @@ def to_plain(value: Any, *, annotated: Any = None) -> Any:
             f.name: to_plain(getattr(value, f.name), annotated=hints[f.name])
             for f in dataclasses.fields(value)
         }
-        return fields if annotated is type(value) else {PART: _name(type(value)), **fields}
+        only = _slots(annotated) == (type(value),)
+        return fields if only else {PART: _name(type(value)), **fields}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     return value

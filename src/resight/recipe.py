@@ -3,93 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal
 
-import numpy as np
-import torch
 import yaml
 
-from resight.clustering import DBSCAN, AutoDBSCAN, Switch
+from resight.clustering import DBSCAN, AllAlike, AutoDBSCAN, Switch
 from resight.data.augment import Augment
 from resight.data.batches import PKBatches
 from resight.errors import ConfigError
 from resight.files import write_atomically
-from resight.graph import Jaccard
-from resight.losses import ClusterNCE, EqualWeights, HardTargets
+from resight.graph import Fused, Jaccard
+from resight.losses import ClusterNCE, Distillation, EqualWeights, HardTargets
 from resight.memory import ClusterMemory
 from resight.models import EncoderSpec
 from resight.parts import PART, from_plain, near, to_plain
-from resight.records import Batch, Crops, Features, FloatArray, Graph, PseudoLabels, Step
+from resight.records import Crops
 from resight.schedules import Schedule, Steps
+from resight.slots import (
+    Clusterer,
+    Confidence,
+    GraphBuilder,
+    LossTerm,
+    Memory,
+    Targets,
+    Weights,
+    unmet,
+)
 
 FORMAT = 1
-
-
-class GraphBuilder(Protocol):
-    """Features to a sparse graph of distances; `vectors` are what it compares."""
-
-    @property
-    def colour(self) -> float: ...  # noqa: D102
-
-    def __call__(self, features: Features, *, memory: int | None = None) -> Graph: ...  # noqa: D102
-
-    def vectors(self, features: Features) -> FloatArray: ...  # noqa: D102
-
-    def variants(  # noqa: D102
-        self, features: Features, vectors: FloatArray, *, memory: int | None = None
-    ) -> Callable[[int, int], Graph]: ...
-
-
-class Clusterer(Protocol):
-    """A graph to pseudo-labels."""
-
-    def __call__(  # noqa: D102
-        self, graph: Graph, features: Features, rng: np.random.Generator
-    ) -> PseudoLabels: ...
-
-
-class MemoryState(Protocol):
-    """A memory during one epoch."""
-
-    def read(self) -> Mapping[str, torch.Tensor]: ...  # noqa: D102
-
-    def write(self, embeddings: Mapping[str, torch.Tensor], batch: Batch) -> None: ...  # noqa: D102
-
-
-class Memory(Protocol):
-    """How a memory starts from features {view: (N, D)} and labels (N,)."""
-
-    def start(  # noqa: D102
-        self,
-        features: Mapping[str, torch.Tensor],
-        labels: torch.Tensor,
-        *,
-        generator: torch.Generator,
-    ) -> MemoryState: ...
-
-
-class LossTerm(Protocol):
-    """A per-sample loss; `weight` is its share of the sum."""
-
-    @property
-    def weight(self) -> float: ...  # noqa: D102
-
-    def __call__(self, step: Step, targets: torch.Tensor) -> torch.Tensor: ...  # noqa: D102
-
-
-class Targets(Protocol):
-    """What the queries of a step should be classified as: (B,) labels or (B, C) shares."""
-
-    def choose(self, step: Step) -> torch.Tensor: ...  # noqa: D102
-
-
-class Weights(Protocol):
-    """How much each sample of a step counts: (B,), 1 on average."""
-
-    def weigh(self, step: Step) -> torch.Tensor: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -123,11 +67,51 @@ class OptimPlan:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """An encoder that guides the one that is trained (LP, Section III-C, Algorithm 2).
+
+    run: the folder of a finished run whose encoder it is. Without one it is trained first, by the
+    recipe itself less its teacher, for `epochs` epochs: None for as many as the recipe has; with 0
+    it starts as the student does (Table IX). warm_up: an epoch of so many times the usual batches
+    comes before the others, in which labels and memory are the teacher's and the memory stands
+    still; 0 for none. labels: whether the teacher's features give the labels in the warm-up alone,
+    or always (Table X). bn: whether its BatchNorm uses each "batch"'s statistics (released code) or
+    the "running" ones. momentum: gamma, 0 … 1, the weight of its own parameters when it follows the
+    student after each batch; 1 stands still (Eq. 12). distil_in_warm_up: whether Distillation
+    counts in the warm-up too (released code; Eq. 8 has none).
+    """
+
+    run: str | None = None
+    epochs: int | None = None
+    warm_up: float = 2.0
+    labels: Literal["warm-up", "always"] = "warm-up"
+    bn: Literal["batch", "running"] = "batch"
+    momentum: float = 1.0
+    distil_in_warm_up: bool = False
+
+    def __post_init__(self) -> None:
+        if self.run is not None and self.epochs is not None:
+            raise ValueError(
+                f"run={self.run!r} is trained already: leave out epochs={self.epochs}, or the run"
+            )
+        if self.warm_up < 0 or (self.epochs or 0) < 0:
+            raise ValueError(f"warm_up={self.warm_up} and epochs={self.epochs} should be >= 0")
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"momentum={self.momentum} should be between 0 and 1")
+
+    @property
+    def is_trained_first(self) -> bool:
+        """Whether a first stage has to train it."""
+        return self.run is None and self.epochs != 0
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that training depends on besides the crops and the seed.
 
     size: (height, width) of the images. min_cluster_size: smaller clusters become outliers.
     sample_fraction: share of the crops, drawn anew each epoch, that is clustered and trained on.
+    individual_labels: cluster each view of the encoder by itself, instead of all of them together.
     """
 
     name: str = "custom"
@@ -138,12 +122,15 @@ class Recipe:
     graph: GraphBuilder = Jaccard()
     clusterer: Clusterer | AutoDBSCAN | Switch = DBSCAN(0.6)
     min_cluster_size: int = 2
+    individual_labels: bool = False
+    confidence: Confidence = AllAlike()
     memory: Memory = ClusterMemory()
     losses: tuple[LossTerm, ...] = (ClusterNCE(),)
     targets: Targets = HardTargets()
     weights: Weights = EqualWeights()
     batches: PKBatches = PKBatches()
     optim: OptimPlan = OptimPlan()
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 32:
@@ -156,13 +143,37 @@ class Recipe:
             raise ValueError("losses is empty, expected at least one term")
 
     def check(self, crops: Crops) -> None:
-        """Raise ConfigError naming together all that the parts need and the crops lack."""
+        """Raise ConfigError naming together what the parts need of each other and of the crops."""
         parts = [getattr(self, f.name) for f in dataclasses.fields(self)] + list(self.losses)
-        lacking = [line for p in parts if hasattr(p, "unmet") for line in p.unmet(crops)]
+        lacking = [*misfits(self), *(line for part in parts for line in unmet(part, crops))]
         if lacking:
-            raise ConfigError(
-                f"recipe {self.name!r} does not fit these crops: {'; '.join(lacking)}"
-            )
+            raise ConfigError(f"recipe {self.name!r} does not fit together: {'; '.join(lacking)}")
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """What its encoder gives."""
+        return self.encoder.views
+
+    @property
+    def has_warm_up(self) -> bool:
+        """Whether an epoch under the teacher comes before the others."""
+        return self.teacher is not None and self.teacher.warm_up > 0
+
+    @property
+    def total_epochs(self) -> int:
+        """How many epochs a run has, the warm-up included."""
+        return self.optim.epochs + self.has_warm_up
+
+    def of_teacher(self) -> Recipe:
+        """The recipe that trains the teacher: this one, without a teacher."""
+        told = None if self.teacher is None else self.teacher.epochs
+        return replace(
+            self,
+            name=f"{self.name}-teacher",
+            teacher=None,
+            losses=tuple(term for term in self.losses if not isinstance(term, Distillation)),
+            optim=replace(self.optim, epochs=told or self.optim.epochs),
+        )
 
     def clusterer_at(self, epoch: int) -> Clusterer | AutoDBSCAN:
         """The clusterer of this epoch, counted from 0: what a `Switch` stands for then."""
@@ -225,6 +236,49 @@ class Recipe:
         for key, value in ordered:
             _set(plain, key, value, problems)
         return _recipe(plain, "settings", problems)
+
+
+def misfits(recipe: Recipe) -> list[str]:
+    """What the parts of a recipe need of each other and do not find, a line each."""
+    lines = []
+    views = recipe.views
+    parts_hint = "set encoder.parts to 2 or more"
+    for i, term in enumerate(recipe.losses):
+        name = f"losses.{i} ({type(term).__name__})"
+        if term.view not in views:
+            found = ", ".join(views)
+            lines.append(f"{name} looks at view {term.view!r} and the encoder gives {found}")
+        if isinstance(term, Distillation) and recipe.teacher is None:
+            lines.append(f"{name} needs a teacher: set teacher, as in the recipe of lp")
+        if getattr(term, "needs_instances", False) and isinstance(recipe.memory, ClusterMemory):
+            lines.append(f"{name} picks from an instance memory: set memory.part=InstanceMemory")
+    if isinstance(recipe.graph, Fused):
+        n = len(views) - 1
+        if n == 0:
+            lines.append(f"graph=Fused needs the views of parts: {parts_hint}")
+        elif n * recipe.graph.part_weight > 1:
+            lines.append(
+                f"graph.part_weight={recipe.graph.part_weight} for each of {n} parts leaves less "
+                f"than nothing for the global view: set at most {1 / n:.3g}"
+            )
+    if recipe.individual_labels and len(views) == 1:
+        lines.append(f"individual_labels needs the views of parts: {parts_hint}")
+    return lines + _teacher_misfits(recipe)
+
+
+def _teacher_misfits(recipe: Recipe) -> list[str]:
+    teacher = recipe.teacher
+    if teacher is None:
+        return []
+    distils = [isinstance(term, Distillation) for term in recipe.losses]
+    if all(distils):
+        return ["losses holds Distillation alone: add a term that learns from pseudo-labels"]
+    if not any(distils) and not recipe.has_warm_up and teacher.labels == "warm-up":
+        return [
+            "the teacher has nothing to do: add a Distillation term, a teacher.warm_up above 0, "
+            "or teacher.labels=always"
+        ]
+    return []
 
 
 def parse_settings(lines: list[str]) -> dict[str, Any]:

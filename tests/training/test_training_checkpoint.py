@@ -32,12 +32,16 @@ def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
     encoder = build_encoder(SPEC)
     crops = Crops(tmp_path, tuple(f"{i:0200x}" for i in range(999)), np.array(["train"] * 999))
     labels = np.random.default_rng(0).integers(0, 2**62, 999)
+    scores = np.zeros(999, np.float32)
     write = {
         "checkpoint": lambda: save_checkpoint(
-            tmp_path / "c.pt", encoder, torch.optim.Adam(encoder.parameters()), Progress(1, ())
+            tmp_path / "c.pt",
+            Progress(1, ()),
+            encoder=encoder,
+            optimizer=torch.optim.Adam(encoder.parameters()),
         ),
         "model": lambda: save(encoder, tmp_path, size=(64, 32)),
-        "labels": lambda: RunFolder(tmp_path).write_labels(0, crops, labels),
+        "labels": lambda: RunFolder(tmp_path).write_labels(0, crops, labels, scores),
     }
     with pytest.raises(ResightError, match=r"cannot write .*: .*File too large"):
         write[kind]()
@@ -50,8 +54,8 @@ def test_the_checkpoint_is_what_was_saved(tmp_path: Path) -> None:
     encoders[0](torch.rand(2, 3, 64, 32))["global"].sum().backward()
     optimizers[0].step()
     progress = Progress(3, ({"epoch": 1, "loss": 0.1},))
-    save_checkpoint(tmp_path / "c.pt", encoders[0], optimizers[0], progress)
-    found = load_checkpoint(tmp_path / "c.pt", encoders[1], optimizers[1])
+    save_checkpoint(tmp_path / "c.pt", progress, encoder=encoders[0], optimizer=optimizers[0])
+    found = load_checkpoint(tmp_path / "c.pt", encoder=encoders[1], optimizer=optimizers[1])
     assert found is not None
     assert (found.epochs_done, found.log) == (3, progress.log)
     for one, other in zip(*(e.state_dict().values() for e in encoders), strict=True):
@@ -64,4 +68,4 @@ def test_the_checkpoint_is_what_was_saved(tmp_path: Path) -> None:
 def test_no_checkpoint_is_no_progress(tmp_path: Path) -> None:
     encoder = build_encoder(SPEC)
     optimizer = torch.optim.Adam(encoder.parameters())
-    assert load_checkpoint(tmp_path / "c.pt", encoder, optimizer) is None
+    assert load_checkpoint(tmp_path / "c.pt", encoder=encoder, optimizer=optimizer) is None

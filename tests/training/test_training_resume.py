@@ -1,26 +1,19 @@
 """Whatever ends a run, resuming it gives the run that was never stopped."""
 
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from drawn import CAMERA, TINY, draw, save
-from safetensors.torch import load_file
+from interrupted import Stop, assert_equal_runs, stop_after
 
 import resight
 from resight.errors import ResightError, RunError
-from resight.training import epoch as epochs
+from resight.training import batches
 from resight.training.run_folder import RunFolder
-
-
-class Stop(BaseException):
-    """Ends a run from inside, as a signal does."""
 
 
 def train(data: Path, out: Path) -> Path:
@@ -38,37 +31,12 @@ def copy(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "copy"))
 
 
-def stop_after(calls: int, original: Callable[..., Any]) -> Callable[..., Any]:
-    count = iter(range(calls))
-
-    def stopping(*args: Any, **kwargs: Any) -> Any:
-        if next(count, None) is None:
-            raise Stop
-        return original(*args, **kwargs)
-
-    return stopping
-
-
-def assert_equal_runs(run: Path, whole: Path) -> None:
-    ours, theirs = (load_file(r / "model.safetensors") for r in (run, whole))
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
-    assert _log(run) == _log(whole)
-    assert (run / "report.html").exists()
-    assert not list(run.rglob("*.tmp"))
-
-
-def _log(run: Path) -> list[dict[str, Any]]:
-    records = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in record.items() if k != "seconds"} for record in records]
-
-
 @pytest.mark.parametrize("steps", [0, 1, 3, 4])
 def test_stopped_between_steps(
     steps: int, crops: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "_step", stop_after(steps, epochs._step))
+        patch.setattr(batches, "train_step", stop_after(steps, batches.train_step))
         with pytest.raises(Stop):
             train(crops, tmp_path / "run")
     assert_equal_runs(resight.resume(tmp_path / "run"), whole)

@@ -32,7 +32,7 @@ def test_a_run_without_labels_holds_everything(crops: Path, tmp_path: Path) -> N
     assert "<html" in (run / "report.html").read_text()
     assert resight.Recipe.read(run / "recipe.yaml").optim.epochs == 2
     table = pq.read_table(run / "labels" / "epoch_002.parquet")
-    assert table.column_names == ["path", "label", "camera"]
+    assert table.column_names == ["path", "label", "silhouette", "camera"]
     assert table.num_rows == 72
     assert set(table["camera"].to_pylist()) == {"1", "2"}
     assert not list(run.rglob("*.tmp"))
@@ -55,7 +55,11 @@ def test_without_cameras_the_run_says_so(
     run = train(crops, tmp_path / "run", cameras=False, settings={"optim.epochs": 1})
     assert "no camera knowledge" in caplog.text
     assert "camera_entropy" not in log_of(run)[0]
-    assert pq.read_table(run / "labels" / "epoch_001.parquet").column_names == ["path", "label"]
+    assert pq.read_table(run / "labels" / "epoch_001.parquet").column_names == [
+        "path",
+        "label",
+        "silhouette",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +147,7 @@ def test_a_diverging_loss_keeps_the_finished_epochs(
     from resight.losses import ClusterNCE
 
     monkeypatch.setattr(ClusterNCE, "__call__", _nan_in_later_calls(ClusterNCE.__call__, after=3))
-    with pytest.raises(ResightError, match=r"loss became nan in epoch 2: lower optim\.lr"):
+    with pytest.raises(ResightError, match=r"loss became nan in epoch 2/2: lower optim\.lr"):
         train(crops, tmp_path / "run")
     assert len(log_of(tmp_path / "run")) == 1
     resight.load(tmp_path / "run")

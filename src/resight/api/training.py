@@ -14,9 +14,9 @@ from resight.data import ImageStore, read_crops
 from resight.device import Precision
 from resight.methods import recipe_for
 from resight.recipe import Recipe
-from resight.training.epoch import Learner
 from resight.training.run_folder import RunFolder, RunSettings, new_run_path
-from resight.training.train import prepare, run
+from resight.training.teacher import FOLDER, find_teacher
+from resight.training.train import check, prepare, run
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,9 @@ def train(
     gallery crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
     Identities, when the data have them, are only reported.
 
+    A recipe with a teacher that is trained first does that in the folder's `teacher`, a run of its
+    own, and then trains the student.
+
     Raises ResightError subclasses for everything that the caller can mend.
     """
     chosen = _recipe(method, published, recipe).override(settings or {})
@@ -68,8 +71,8 @@ def train(
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
     RunFolder.check_free(path)
     store = ImageStore.open(crops, size=chosen.size, strict=strict)
-    learner = prepare(chosen, asked, store)
-    return _finish(RunFolder.create(path, chosen, asked), learner, asked, store)
+    check(chosen, asked, store)
+    return _stages(RunFolder.create(path, chosen, asked), chosen, asked, store)
 
 
 def resume(run_folder: str | Path) -> Path:
@@ -82,13 +85,31 @@ def resume(run_folder: str | Path) -> Path:
     asked, recipe = folder.settings(), folder.recipe()
     crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
     store = ImageStore.open(crops, size=recipe.size, strict=asked.strict)
-    return _finish(folder, prepare(recipe, asked, store), asked, store)
+    check(recipe, asked, store)
+    return _stages(folder, recipe, asked, store)
 
 
-def _finish(folder: RunFolder, learner: Learner, asked: RunSettings, store: ImageStore) -> Path:
+def _stages(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
+    """Train the teacher, where the recipe has one to train, and then the encoder itself."""
+    if recipe.teacher is not None and recipe.teacher.is_trained_first:
+        path = folder.path / FOLDER
+        if not (path / "report.html").exists():
+            log.info("first stage: the teacher, in %s", path)
+            _stage(_opened(path, recipe.of_teacher(), asked), recipe.of_teacher(), asked, store)
+        log.info("second stage: the student")
+    return _stage(folder, recipe, asked, store)
+
+
+def _opened(path: Path, recipe: Recipe, asked: RunSettings) -> RunFolder:
+    is_run = (path / "run.json").exists()
+    return RunFolder.open(path) if is_run else RunFolder.create(path, recipe, asked)
+
+
+def _stage(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
     if store.broken:
         folder.write_json("unreadable.json", {b.path: b.reason for b in store.broken})
-    run(folder, learner, evaluate_every=asked.evaluate_every)
+    teacher = find_teacher(recipe, folder.path, seed=asked.seed)
+    run(folder, prepare(recipe, asked, store, teacher), evaluate_every=asked.evaluate_every)
     evaluate(folder.path)
     report(folder.path)
     return folder.path

@@ -24,9 +24,17 @@ class Progress:
 
 
 def save_checkpoint(
-    path: Path, encoder: Encoder, optimizer: torch.optim.Optimizer, progress: Progress
+    path: Path,
+    progress: Progress,
+    *,
+    encoder: Encoder,
+    optimizer: torch.optim.Optimizer,
+    teacher: Encoder | None = None,
 ) -> None:
-    """Replace the checkpoint in one step: a crash leaves the old one or the new one."""
+    """Replace the checkpoint in one step: a crash leaves the old one or the new one.
+
+    teacher: one that changes while the encoder is trained.
+    """
     state = {
         "format": FORMAT,
         "encoder": encoder.state_dict(),
@@ -34,6 +42,8 @@ def save_checkpoint(
         "epochs_done": progress.epochs_done,
         "log": list(progress.log),
     }
+    if teacher is not None:
+        state["teacher"] = teacher.state_dict()
     write_atomically(path, lambda draft: _save(state, draft))
 
 
@@ -53,9 +63,13 @@ def _short(error: Exception) -> str:
 
 
 def load_checkpoint(
-    path: Path, encoder: Encoder, optimizer: torch.optim.Optimizer
+    path: Path,
+    *,
+    encoder: Encoder,
+    optimizer: torch.optim.Optimizer,
+    teacher: Encoder | None = None,
 ) -> Progress | None:
-    """Restore encoder and optimiser in place; None when no epoch was finished yet.
+    """Restore all of them in place; None when no epoch was finished yet.
 
     Raises RunError when the file is damaged or of a newer format.
     """
@@ -70,6 +84,8 @@ def load_checkpoint(
             )
         encoder.load_state_dict(state["encoder"])
         optimizer.load_state_dict(state["optimizer"])
+        if teacher is not None:
+            teacher.load_state_dict(state["teacher"])
         return Progress(int(state["epochs_done"]), tuple(state["log"]))
     except RunError:
         raise

@@ -8,16 +8,21 @@ this epoch alone, and the log says so. Training stops with advice only when that
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from resight.clustering import DBSCAN, AutoDBSCAN
+from resight.clustering import DBSCAN, AutoDBSCAN, Silhouette
+from resight.clustering.confidence import anchors
 from resight.clustering.density import core_distances
 from resight.clustering.doctor import diagnose, propose_eps
+from resight.clustering.quality import silhouettes
 from resight.errors import NothingToLearnError
 from resight.recipe import Recipe
-from resight.records import Features, Graph, PseudoLabels
+from resight.records import GLOBAL, Features, FloatArray, Graph, IntArray, PseudoLabels
+from resight.slots import Clusterer
+from resight.training.plan import EpochPlan
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +31,25 @@ FARTHEST = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """Pseudo-labels, the graph that they come from, and what the log should keep of the way.
+    """Pseudo-labels of N crops, and what the log should keep of the way to them.
 
-    settings: the k1, k2 and eps that the data proposed, if the recipe left that to it.
-    rescue: why and how other settings than the recipe's were used in this epoch.
+    anchors: (N,) the labels of the members that make their cluster's vector, -1 for all others.
+    silhouettes: (N,) float32, NaN for outliers and where they were not computed. settings: the k1,
+    k2 and eps that the data proposed, if the recipe left that to it. rescue: why and how other
+    settings than the recipe's were used in this epoch. views: the labellings of the other views,
+    where each has its own.
     """
 
+    pseudo: PseudoLabels
+    anchors: IntArray
+    silhouettes: FloatArray
+    settings: dict[str, float] | None = None
+    rescue: str | None = None
+    views: Mapping[str, Labelling] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
     pseudo: PseudoLabels
     graph: Graph
     settings: dict[str, float] | None = None
@@ -43,24 +61,68 @@ def label(
     features: Features,
     rng: np.random.Generator,
     *,
-    epoch: int = 0,
+    plan: EpochPlan,
     memory: int | None = None,
 ) -> Labelling:
-    """Build the graph of `features` and cluster it.
+    """Build the graph of `features`, cluster it, and tell how sure each pseudo-label is.
 
-    epoch: counted from 0. memory: bytes that may be used besides the features, None for no limit.
+    memory: bytes that may be used besides the features, None for no limit.
 
     Raises NothingToLearnError when neither the recipe's clusterer nor any proposed eps finds
     clusters that training could use.
     """
-    clusterer = recipe.clusterer_at(epoch)
+    if not recipe.individual_labels:
+        return _label(recipe, features, rng, plan, memory)
+    views = {
+        view: _label(recipe, features.only(view), rng, plan, memory) for view in features.views
+    }
+    return replace(views.pop(GLOBAL), views=views)
+
+
+def _label(
+    recipe: Recipe,
+    features: Features,
+    rng: np.random.Generator,
+    plan: EpochPlan,
+    memory: int | None,
+) -> Labelling:
+    clusterer = recipe.clusterer_at(plan.epoch)
     if isinstance(clusterer, AutoDBSCAN):
-        return _proposed(recipe, clusterer, features, memory)
+        found = _proposed(recipe, clusterer, features, memory)
+    else:
+        found = _clustered(recipe, _with_known(clusterer, plan), features, rng, memory)
+    labels, confidence = found.pseudo.labels, recipe.confidence
+    score = confidence.score(found.graph, features, labels)
+    is_silhouette = isinstance(confidence, Silhouette) and confidence.distance == "jaccard"
+    return Labelling(
+        replace(found.pseudo, confidence=score),
+        anchors(labels, score, confidence.threshold(plan.epoch, recipe.optim.epochs)),
+        score if is_silhouette else silhouettes(found.graph, labels),
+        found.settings,
+        found.rescue,
+    )
+
+
+def _with_known(clusterer: Clusterer, plan: EpochPlan) -> Clusterer:
+    """The clusterer, with the number of clusters that an earlier one found if it asks for that."""
+    if plan.n_clusters is None or getattr(clusterer, "n_clusters", None) != "auto":
+        return clusterer
+    known: Clusterer = replace(clusterer, n_clusters=plan.n_clusters)  # type: ignore[type-var]
+    return known
+
+
+def _clustered(
+    recipe: Recipe,
+    clusterer: Clusterer,
+    features: Features,
+    rng: np.random.Generator,
+    memory: int | None,
+) -> _Found:
     graph = recipe.graph(features, memory=memory)
     pseudo = clusterer(graph, features, rng).without_small(recipe.min_cluster_size)
     problem = diagnose(pseudo)
     if problem is None:
-        return Labelling(pseudo, graph)
+        return _Found(pseudo, graph)
     cameras = None if features.crops is None else features.crops.cameras
     proposal = propose_eps(graph, features=recipe.graph.vectors(features), cameras=cameras)
     if proposal is None:
@@ -72,12 +134,12 @@ def label(
         raise _hopeless(str(problem), f"with eps {proposal.eps:g} instead: {still}")
     rescue = f"{problem}; used eps {proposal.eps:g} for this epoch: {proposal.explain()}"
     log.warning("clustering found %s", rescue)
-    return Labelling(rescued, graph, rescue=rescue)
+    return _Found(rescued, graph, rescue=rescue)
 
 
 def _proposed(
     recipe: Recipe, clusterer: AutoDBSCAN, features: Features, memory: int | None
-) -> Labelling:
+) -> _Found:
     vectors = recipe.graph.vectors(features)
     chosen = clusterer.choose(
         vectors,
@@ -93,7 +155,7 @@ def _proposed(
     if problem is not None:
         raise _hopeless(str(problem), proposal.explain())
     settings = {"k1": proposal.k1, "k2": proposal.k2, "eps": proposal.eps}
-    return Labelling(pseudo, graph, settings=settings)
+    return _Found(pseudo, graph, settings=settings)
 
 
 def _distances(graph: Graph) -> str:

@@ -13,7 +13,7 @@ class Streams:
     """The random generators of one epoch; a resumed run makes the same ones again.
 
     sample: which crops take part. cluster: the clusterer. batches: the P x K plan (NumPy).
-    augment, memory: torch generators on the CPU.
+    augment, memory, losses: torch generators on the CPU.
     """
 
     sample: np.random.Generator
@@ -21,13 +21,14 @@ class Streams:
     batches: np.random.Generator
     augment: torch.Generator
     memory: torch.Generator
+    losses: torch.Generator
 
 
 def streams(seed: int, epoch: int) -> Streams:
     """The generators of `epoch` in a run with `seed`."""
-    seeds = np.random.SeedSequence([seed, epoch]).spawn(5)
+    seeds = np.random.SeedSequence([seed, epoch]).spawn(6)
     sample, cluster, batches = (np.random.default_rng(s) for s in seeds[:3])
-    augment, memory = (
+    augment, memory, losses = (
         torch.Generator().manual_seed(int(s.generate_state(1)[0])) for s in seeds[3:]
     )
-    return Streams(sample, cluster, batches, augment, memory)
+    return Streams(sample, cluster, batches, augment, memory, losses)

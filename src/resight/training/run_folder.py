@@ -24,7 +24,7 @@ from resight.errors import RunError
 from resight.files import as_json, write_atomically
 from resight.parts import from_plain
 from resight.recipe import Recipe
-from resight.records import Crops, IntArray
+from resight.records import Crops, FloatArray, IntArray
 
 FORMAT = 1
 
@@ -153,9 +153,15 @@ class RunFolder:
         text = "".join(map(as_json, records))
         write_atomically(self.path / "log.jsonl", lambda draft: draft.write_text(text))
 
-    def write_labels(self, epoch: int, crops: Crops, labels: IntArray) -> None:
-        """Pseudo-labels of an epoch (counted from 0): a row per crop with path, label, camera."""
-        columns: dict[str, Any] = {"path": list(crops.paths), "label": labels}
+    def write_labels(
+        self, epoch: int, crops: Crops, labels: IntArray, silhouettes: FloatArray
+    ) -> None:
+        """Pseudo-labels of an epoch (counted from 0): path, label, silhouette, camera per crop."""
+        columns: dict[str, Any] = {
+            "path": list(crops.paths),
+            "label": labels,
+            "silhouette": silhouettes,
+        }
         if crops.cameras is not None:
             columns["camera"] = [crops.camera_names[c] for c in crops.cameras]
         table = pa.table(columns)

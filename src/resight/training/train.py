@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from resight.clustering.quality import against_identities, label_free
 from resight.data import ImageStore
 from resight.data.colour import colour_histogram
 from resight.device import Device
 from resight.errors import ConfigError, DataError
 from resight.evaluation import evaluate
-from resight.models import build_encoder, save
+from resight.models import Encoder, build_encoder, save
 from resight.recipe import Recipe
 from resight.records import Features, IntArray
 from resight.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from resight.training.epoch import EpochResult, Learner, run_epoch
+from resight.training.epoch import run_epoch
 from resight.training.extract import extract
 from resight.training.feed import Feed
+from resight.training.learner import Learner
+from resight.training.record import epoch_record
 from resight.training.run_folder import RunFolder, RunSettings
+from resight.training.teacher import find_teacher
 
 log = logging.getLogger(__name__)
 
 
-def prepare(recipe: Recipe, settings: RunSettings, store: ImageStore) -> Learner:
-    """Everything that training needs, before anything is written.
+def check(recipe: Recipe, settings: RunSettings, store: ImageStore) -> None:
+    """Raise what would keep these from being trained together, before anything is written.
 
-    Raises ResightError subclasses when the recipe, the settings and the crops do not fit together.
+    ConfigError and DataError say what does not fit; a teacher that was trained before is opened.
     """
     if settings.seed < 0:
         raise ConfigError(f"seed is {settings.seed}, expected 0 or more")
-    rows = np.flatnonzero(store.crops.splits == "train")
+    rows = _rows(store)
     if len(rows) < 2:
         raise DataError(
             f"{settings.data} has {len(rows)} readable training crops: at least 2 needed"
         )
     recipe.check(store.crops.select(rows))
+    Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
+    with torch.inference_mode():
+        build_encoder(recipe.encoder, seed=settings.seed).eval()(torch.zeros(1, 3, *recipe.size))
+    if recipe.teacher is not None and not recipe.teacher.is_trained_first:
+        find_teacher(recipe, Path(), seed=settings.seed)
+
+
+def prepare(
+    recipe: Recipe, settings: RunSettings, store: ImageStore, teacher: Encoder | None = None
+) -> Learner:
+    """Everything that training needs; teacher: of a recipe that has one."""
+    rows = _rows(store)
     device = Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
     encoder = build_encoder(recipe.encoder, seed=settings.seed).to(device.place)
     trained = [p for p in encoder.parameters() if p.requires_grad]
@@ -53,9 +68,14 @@ def prepare(recipe: Recipe, settings: RunSettings, store: ImageStore) -> Learner
         rows=rows,
         device=device,
         seed=settings.seed,
+        teacher=None if teacher is None else teacher.to(device.place).requires_grad_(False),
         memory=settings.memory,
         colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
     )
+
+
+def _rows(store: ImageStore) -> IntArray:
+    return np.flatnonzero(store.crops.splits == "train")
 
 
 def run(folder: RunFolder, learner: Learner, *, evaluate_every: int) -> None:
@@ -65,26 +85,38 @@ def run(folder: RunFolder, learner: Learner, *, evaluate_every: int) -> None:
     step; whatever ends the process loses at most the running epoch. evaluate_every: epochs between
     evaluations, 0 for none.
     """
-    epochs = learner.recipe.optim.epochs
+    epochs = learner.recipe.total_epochs
     crops = learner.crops.select(learner.rows)
     with folder.lock():
-        progress = load_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer)
+        progress = load_checkpoint(folder.checkpoint, **_state(learner))
         if progress is None:
             progress = Progress(0, ())
         else:
             folder.check_crops(progress.epochs_done - 1, crops)
             _write_state(folder, learner, progress)
         _announce(learner, progress)
-        for epoch in range(progress.epochs_done, epochs):
-            result = run_epoch(learner, epoch)
-            record = _record(epoch, result, learner, folder)
-            if _is_due(epoch, evaluate_every, epochs):
+        for number in range(progress.epochs_done, epochs):
+            result = run_epoch(learner, number, progress.log)
+            previous = folder.read_labels(number - 1) if number else None
+            record = epoch_record(learner, number, result, previous)
+            if _is_due(number, evaluate_every, epochs):
                 record |= held_out(learner)
-            progress = Progress(epoch + 1, (*progress.log, record))
-            folder.write_labels(epoch, crops, result.labels)
-            save_checkpoint(folder.checkpoint, learner.encoder, learner.optimizer, progress)
+            progress = Progress(number + 1, (*progress.log, record))
+            folder.write_labels(number, crops, result.labels, result.silhouettes)
+            save_checkpoint(folder.checkpoint, progress, **_state(learner))
             _write_state(folder, learner, progress)
-            log.info("%s", describe(record, epochs))
+            log.info("%s", describe(record))
+
+
+def _state(learner: Learner) -> dict[str, Any]:
+    """What changes from epoch to epoch; a teacher, where it follows the student."""
+    settings = learner.recipe.teacher
+    follows = settings is not None and settings.momentum < 1
+    return {
+        "encoder": learner.encoder,
+        "optimizer": learner.optimizer,
+        "teacher": learner.teacher if follows else None,
+    }
 
 
 def _write_state(folder: RunFolder, learner: Learner, progress: Progress) -> None:
@@ -109,32 +141,6 @@ def _announce(learner: Learner, progress: Progress) -> None:
     )
     if progress.epochs_done:
         log.info("continuing after epoch %d", progress.epochs_done)
-
-
-def _record(epoch: int, result: EpochResult, learner: Learner, folder: RunFolder) -> dict[str, Any]:
-    """What the log keeps of an epoch; figures that need identities only report."""
-    pseudo, graph = result.labelling.pseudo, result.labelling.graph
-    cameras, identities = learner.crops.cameras, learner.crops.identities
-    optim = learner.recipe.optim
-    record: dict[str, Any] = {
-        "epoch": epoch + 1,
-        "loss": result.loss,
-        "lr": optim.lr * optim.schedule(epoch, optim.epochs),
-        "seconds": result.seconds,
-        **label_free(
-            result.labels,
-            cameras=None if cameras is None else cameras[learner.rows],
-            previous=folder.read_labels(epoch - 1) if epoch else None,
-        ),
-        "silhouette": label_free(pseudo.labels, graph=graph)["silhouette"],
-    }
-    if result.labelling.settings is not None:
-        record["proposed"] = result.labelling.settings
-    if result.labelling.rescue is not None:
-        record["rescue"] = result.labelling.rescue
-    if identities is not None and np.any(identities[learner.rows] > 0):
-        record["against_identities"] = against_identities(result.labels, identities[learner.rows])
-    return record
 
 
 def _is_due(epoch: int, every: int, epochs: int) -> bool:
@@ -165,10 +171,10 @@ def features_of(learner: Learner, rows: IntArray) -> Features:
     )
 
 
-def describe(record: dict[str, Any], epochs: int) -> str:
+def describe(record: dict[str, Any]) -> str:
     """One line of an epoch's record for people."""
     line = (
-        f"epoch {record['epoch']}/{epochs}  loss {record['loss']:.3f}  "
+        f"{record['title']}  loss {record['loss']:.3f}  "
         f"{record['clusters']} clusters  {record['outliers']} outliers  "
         f"{sum(record['seconds'].values()):.0f} s"
     )
