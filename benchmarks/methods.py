@@ -1,0 +1,389 @@
+"""What the parts of the five methods cost and what they bring.
+
+    python benchmarks/methods.py steps [--repeats 12]
+    python benchmarks/methods.py persons
+    python benchmarks/methods.py demo --out FOLDER [--seeds 0 1 2] [--rows NAME …]
+
+steps    a training step with each part, against one of Cluster Contrast on the same crops of noise
+         and labels; distillation also against one with the teacher's forward pass added, hard
+         positive instances against one with Z forward and backward passes added
+persons  hard person features on one thread, at B 256, C 1500, D 2048, V 10: milliseconds and memory
+         besides the similarities
+demo     mAP and Rank-1 of each method and of its parts on worlds of the demo, with the same number
+         of training images; what is in FOLDER already is continued or reused
+
+The sides of a ratio run in turn, and ratios are taken within a turn; figures are medians with their
+smallest and largest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _machine import machine
+
+IDENTITIES, SHOTS, CAMERAS, SIZE = 48, 8, 4, (128, 64)
+WORLD = {"world": "standard", "identities": 120, "train_identities": 80, "cameras": 6, "shots": 4}
+EPOCHS = 8
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:.{digits}f} ({low:.{digits}f} - {high:.{digits}f})"
+
+
+def variants() -> dict[str, Any]:
+    """Recipes by name: the default one, and the same with a part of a method."""
+    from resight.graph import Fused
+    from resight.losses import (
+        CameraEntropy,
+        ClusterNCE,
+        Distillation,
+        GuidedLabels,
+        HardPersonNCE,
+        InstanceLoss,
+    )
+    from resight.memory import ClusterMemory
+    from resight.methods import recipe_for
+    from resight.recipe import Teacher
+
+    base = recipe_for("cluster-contrast")
+    parts = tuple(ClusterNCE(view=f"part{i}", weight=0.2) for i in (1, 2))
+    views = (ClusterNCE(weight=0.8), *parts)
+    hard = ClusterNCE(), InstanceLoss(positives="generated")
+    return {
+        "cluster-contrast": base,
+        "CIE and CHD": replace(base, weights=CameraEntropy(), memory=ClusterMemory(update="chd")),
+        "guided labels": replace(base, targets=GuidedLabels()),
+        "hard person features": replace(base, losses=(HardPersonNCE(),)),
+        "two more views": replace(
+            base, encoder=replace(base.encoder, parts=2), graph=Fused(), losses=views
+        ),
+        "distillation": replace(
+            base, losses=(ClusterNCE(), Distillation()), teacher=Teacher(epochs=0, warm_up=0)
+        ),
+        "hard positive instances": replace(base, losses=hard),
+    }
+
+
+def work_of(recipe: Any, crops: Any, store: Any) -> Any:
+    """What the steps of an epoch share, with the crops' identities as labels."""
+    import torch
+
+    from resight.device import Device
+    from resight.models import build_encoder
+    from resight.records import Clustered
+    from resight.training.batches import Work, _network
+    from resight.training.feed import Feed
+    from resight.training.learner import Learner
+    from resight.training.plan import plan_epoch
+    from resight.training.randomness import streams
+
+    device = Device.choose("cpu")
+    encoder = build_encoder(recipe.encoder)
+    teacher = build_encoder(recipe.encoder).requires_grad_(False) if recipe.teacher else None
+    learner = Learner(
+        recipe=recipe,
+        encoder=encoder,
+        forward=encoder,
+        optimizer=torch.optim.Adam([p for p in encoder.parameters() if p.requires_grad]),
+        feed=Feed(store, device),
+        crops=crops,
+        rows=np.arange(len(crops)),
+        device=device,
+        seed=0,
+        teacher=teacher,
+    )
+    generator = torch.Generator().manual_seed(0)
+    features = {
+        view: torch.nn.functional.normalize(
+            torch.randn(len(crops), encoder.dim, generator=generator)
+        )
+        for view in recipe.views
+    }
+    labels = dict.fromkeys(recipe.views, torch.from_numpy(crops.identities - 1))
+    clustered = Clustered(features, labels, labels, torch.from_numpy(crops.cameras))
+    random = streams(0, 0)
+    memory = recipe.memory.start(clustered, generator=random.memory)
+    encoder.train()
+    return Work(learner, plan_epoch(recipe, 0, ()), clustered, memory, _network(learner), random)
+
+
+def fixed_batch(work: Any) -> Any:
+    import torch
+
+    from resight.records import GLOBAL, Batch
+
+    labels = work.clustered.labels[GLOBAL]
+    recipe = work.learner.recipe.batches
+    rows = torch.arange(recipe.identities)[:, None] * SHOTS + torch.arange(recipe.instances)
+    rows = rows.flatten()
+    images = torch.randn(len(rows), 3, *SIZE, generator=torch.Generator().manual_seed(0))
+    images = images.contiguous(memory_format=torch.channels_last)
+    return Batch(rows, images, labels[rows], work.clustered.cameras[rows])
+
+
+def steps(options: argparse.Namespace) -> None:
+    """Print the ratio of each variant's step to that of Cluster Contrast."""
+    from resight.data import ImageStore
+    from resight.records import Crops
+    from resight.training.batches import train_step
+
+    with tempfile.TemporaryDirectory() as name:
+        n = IDENTITIES * SHOTS
+        crops = Crops(
+            Path(name),
+            noise_crops(Path(name), n),
+            np.full(n, "train"),
+            cameras=np.arange(n) % CAMERAS,
+            identities=np.arange(n) // SHOTS + 1,
+        )
+        store = ImageStore.open(crops, size=SIZE, cache=Path(name) / "cache")
+        works = {key: work_of(recipe, crops, store) for key, recipe in variants().items()}
+        batch = fixed_batch(works["cluster-contrast"])
+        calls: dict[str, Callable[[], object]] = {
+            key: lambda work=work: train_step(work, batch) for key, work in works.items()
+        }
+        calls |= beside(works, batch)
+        taken: dict[str, list[float]] = {key: [] for key in calls}
+        for turn in range(options.repeats + 1):
+            for key, call in calls.items():
+                started = time.perf_counter()
+                call()
+                if turn:
+                    taken[key].append(time.perf_counter() - started)
+    report_steps(taken)
+
+
+def noise_crops(folder: Path, n: int) -> tuple[str, ...]:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(n):
+        pixels = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:04d}.png")
+    return tuple(f"{number:04d}.png" for number in range(n))
+
+
+def beside(works: dict[str, Any], batch: Any) -> dict[str, Callable[[], object]]:
+    """What a part cannot avoid: the teacher's forward pass; a forward and backward pass."""
+    import torch
+
+    from resight.records import GLOBAL
+    from resight.training import teacher
+
+    def forward() -> object:
+        work = works["distillation"]
+        with work.learner.device.autocast(training=True):
+            return teacher.embed(work.learner.teacher, batch.images, work.learner.recipe.teacher)
+
+    encoder = works["cluster-contrast"].learner.encoder
+
+    def forward_and_backward() -> None:
+        with works["cluster-contrast"].learner.device.autocast(training=True):
+            q = encoder(batch.images)[GLOBAL]
+        encoder.zero_grad(set_to_none=True)
+        q.sum().backward()
+
+    assert not torch.is_inference_mode_enabled()
+    return {"(teacher)": forward, "(pass)": forward_and_backward}
+
+
+def report_steps(taken: dict[str, list[float]]) -> None:
+    base = taken["cluster-contrast"]
+    goals = {
+        "CIE and CHD": 1.02,
+        "guided labels": 1.02,
+        "hard person features": 1.05,
+        "two more views": 1.10,
+    }
+    print(f"a step of cluster-contrast      {spread([1e3 * t for t in base], 0)} ms")
+    for key, goal in goals.items():
+        ratios = [t / b for t, b in zip(taken[key], base, strict=True)]
+        print(f"{key:<31} {spread(ratios)}   goal <= {goal:.2f}")
+    steps_and = {
+        "distillation": ("(teacher)", 1, 1.03),
+        "hard positive instances": ("(pass)", 3, 1.05),
+    }
+    for key, (extra, times, goal) in steps_and.items():
+        ratios = [
+            t / (b + times * e) for t, b, e in zip(taken[key], base, taken[extra], strict=True)
+        ]
+        print(f"{key:<31} {spread(ratios)}   goal <= {goal:.2f}, of a step and {times} {extra}")
+
+
+def persons(options: argparse.Namespace) -> None:
+    """Print milliseconds and memory of hard person features besides the similarities."""
+    import torch
+    from torch.nn import functional as F
+
+    from resight.losses import hard_persons
+    from resight.losses.similarity import similarities
+
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(0)
+    q = F.normalize(torch.randn(256, 2048, generator=generator))
+    memory = F.normalize(torch.randn(1500, 2048, generator=generator))
+    labels = torch.randint(0, 1500, (256,), generator=generator)
+
+    def hard() -> torch.Tensor:
+        return hard_persons(
+            q,
+            memory,
+            labels,
+            temperature=0.05,
+            steps=10,
+            positive_rate=0.00035,
+            negative_rate=0.0028,
+        )
+
+    def milliseconds(work: Callable[[], object]) -> float:
+        started = time.perf_counter()
+        work()
+        return 1e3 * (time.perf_counter() - started)
+
+    both = [
+        (milliseconds(hard), milliseconds(lambda: similarities(q, memory)))
+        for _ in range(options.repeats + 3)
+    ][3:]
+    print(f"hard persons less similarities  {spread([h - s for h, s in both], 1)} ms   goal < 30")
+    with torch.profiler.profile(profile_memory=True) as profiled:
+        hard()
+    held = peak(profiled.profiler.kineto_results.events())
+    table = 4 * 256 * 1500 / 2**20
+    print(
+        f"  memory at its highest         {held:.1f} MiB, the similarities {table:.1f}   goal < 50"
+    )
+
+
+def peak(events: Any) -> float:
+    """MiB that tensors held at once, from the allocations that torch's profiler saw."""
+    changes = [e for e in events if e.name() == "[memory]"]
+    ordered = sorted(changes, key=lambda e: e.start_ns())
+    return max(np.cumsum([e.nbytes() for e in ordered])) / 2**20
+
+
+def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Rows by name: a method, and settings that leave some of its parts out."""
+    plain, nothing = {"part": "HardTargets"}, {"part": "AllAlike"}
+    baseline = {"part": "ClusterMemory"}
+    dbscan = {"part": "AutoDBSCAN"}
+    first = EPOCHS // 2
+    halves = {"teacher.epochs": first, "teacher.warm_up": 1.0, "optim.epochs": EPOCHS - first - 1}
+    one_view = {
+        "encoder.parts": 0,
+        "graph": {"part": "Jaccard", "centre_cameras": True, "colour": 0.4},
+    }
+    nce, persons = {"part": "ClusterNCE"}, {"part": "HardPersonNCE"}
+    easy = {"part": "InstanceLoss"}
+    return {
+        "cluster-contrast": ("cluster-contrast", {}),
+        "cgc: CGC alone": ("cgc", {"targets": plain}),
+        "cgc: CGL alone": ("cgc", {"confidence": nothing}),
+        "cgc": ("cgc", {}),
+        "3c: CIE alone": ("3c", {"clusterer": dbscan, "memory": baseline}),
+        "3c: CHD alone": ("3c", {"clusterer": dbscan, "weights": {"part": "EqualWeights"}}),
+        "3c: CIE and CHD": ("3c", {"clusterer": dbscan}),
+        "3c": ("3c", {}),
+        "lp: FP alone": (
+            "lp",
+            {
+                "teacher": None,
+                "losses": [
+                    {"part": "ClusterNCE", "weight": 0.8},
+                    {"part": "ClusterNCE", "view": "part1", "weight": 0.2},
+                    {"part": "ClusterNCE", "view": "part2", "weight": 0.2},
+                ],
+            },
+        ),
+        "lp: LP alone": ("lp", {**one_view, "losses": [nce, {"part": "Distillation"}], **halves}),
+        "lp": ("lp", halves),
+        "lp, a whole budget each": ("lp", {}),
+        "acfl: base": ("acfl", {"losses": [nce]}),
+        "acfl: HPF": ("acfl", {"losses": [persons]}),
+        "acfl: RE": ("acfl", {"losses": [nce, easy]}),
+        "acfl: HPF and RE": ("acfl", {"losses": [persons, easy]}),
+        "acfl": ("acfl", {}),
+    }
+
+
+def demo(options: argparse.Namespace) -> None:
+    """Train every row with every seed, then print the table of all that is there."""
+    import resight
+
+    rows = rows_of_demo()
+    chosen = options.rows or list(rows)
+    for seed in options.seeds:
+        world = world_of(options.out, seed)
+        for name in chosen:
+            method, settings = rows[name]
+            run = options.out / f"seed-{seed}" / name.replace(": ", "-").replace(" ", "_")
+            if (run / "report.html").exists():
+                continue
+            if (run / "run.json").exists():
+                resight.resume(run)
+                continue
+            resight.train(
+                world,
+                out=run,
+                method=method,
+                settings={"optim.epochs": EPOCHS, **settings},
+                seed=seed,
+                evaluate_every=0,
+            )
+    print_table(options.out, rows, options.seeds)
+
+
+def world_of(out: Path, seed: int) -> Path:
+    from resight.data.demo import render_world
+
+    world: Path = render_world(out / f"world-{seed}", **WORLD, seed=seed)
+    return world
+
+
+def print_table(out: Path, rows: dict[str, Any], seeds: list[int]) -> None:
+    print("| | " + " | ".join(f"seed {s}" for s in seeds) + " | mean ± spread |")
+    print("|---" * (len(seeds) + 2) + "|")
+    for name in rows:
+        folder = name.replace(": ", "-").replace(" ", "_")
+        files = [out / f"seed-{seed}" / folder / "evaluation.json" for seed in seeds]
+        figures = [json.loads(f.read_text())["figures"] if f.exists() else None for f in files]
+        cells = [f"{f['mAP']:.1f} / {f['rank1']:.1f}" if f else "–" for f in figures]
+        known = [f["mAP"] for f in figures if f]
+        told = "–"
+        if known:
+            told = f"{statistics.mean(known):.1f}"
+        if len(known) > 1:
+            told += f" ± {statistics.stdev(known):.1f}"
+        print(f"| {name} | " + " | ".join(cells) + f" | {told} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    for work in (steps, persons, demo):
+        command = commands.add_parser(work.__name__)
+        command.set_defaults(work=work)
+        command.add_argument("--repeats", type=int, default=12)
+        if work is demo:
+            command.add_argument("--out", type=Path, required=True)
+            command.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+            command.add_argument("--rows", nargs="+", help="some rows of the table")
+    options = parser.parse_args()
+    print(machine())
+    options.work(options)
+
+
+if __name__ == "__main__":
+    main()
