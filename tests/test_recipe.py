@@ -254,3 +254,8 @@ def test_a_switch_stands_for_another_clusterer_in_each_epoch() -> None:
     ]
     assert Recipe.from_yaml(recipe.to_yaml()) == recipe
     assert Recipe().clusterer_at(5) == DBSCAN(0.6)
+
+
+def test_a_cluster_can_be_no_larger_than_asked(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="max_cluster_size=3 should be >= min_cluster_size=4"):
+        changed("min_cluster_size=4", "max_cluster_size=3")

@@ -110,6 +110,7 @@ class Recipe:
     """All that training depends on besides the crops and the seed.
 
     size: (height, width) of the images. min_cluster_size: smaller clusters become outliers.
+    max_cluster_size: of larger ones so many random members stay (Cluster Contrast, Table 4).
     sample_fraction: share of the crops, drawn anew each epoch, that is clustered and trained on.
     individual_labels: cluster each view of the encoder by itself, instead of all of them together.
     """
@@ -122,6 +123,7 @@ class Recipe:
     graph: GraphBuilder = Jaccard()
     clusterer: Clusterer | AutoDBSCAN | Switch = DBSCAN(0.6)
     min_cluster_size: int = 2
+    max_cluster_size: int | None = None
     individual_labels: bool = False
     confidence: Confidence = AllAlike()
     memory: Memory = ClusterMemory()
@@ -139,6 +141,11 @@ class Recipe:
             raise ValueError(f"sample_fraction={self.sample_fraction} should be in (0, 1]")
         if self.batches.identities * self.batches.instances < 2:
             raise ValueError(f"batches={self.batches} should hold at least 2 crops")
+        if self.max_cluster_size is not None and self.max_cluster_size < self.min_cluster_size:
+            raise ValueError(
+                f"max_cluster_size={self.max_cluster_size} should be >= "
+                f"min_cluster_size={self.min_cluster_size}"
+            )
         if not self.losses:
             raise ValueError("losses is empty, expected at least one term")
 

@@ -219,6 +219,16 @@ class PseudoLabels:
         number = np.append(np.where(keep, np.cumsum(keep) - 1, OUTLIER), OUTLIER)
         return replace(self, labels=number[self.labels])
 
+    def at_most(self, max_size: int, rng: np.random.Generator) -> PseudoLabels:
+        """Of larger clusters `max_size` random members stay, the others become outliers."""
+        order = rng.permutation(len(self.labels))
+        order = order[np.argsort(self.labels[order], kind="stable")][self.n_outliers :]
+        starts = np.cumsum(self.sizes) - self.sizes
+        rank = np.arange(len(order)) - starts[self.labels[order]]
+        labels = self.labels.copy()
+        labels[order[rank >= max_size]] = OUTLIER
+        return replace(self, labels=labels)
+
 
 @dataclass(frozen=True, eq=False)
 class Clustered:

@@ -91,11 +91,14 @@ def _label(
         found = _proposed(recipe, clusterer, features, memory)
     else:
         found = _clustered(recipe, _with_known(clusterer, plan), features, rng, memory)
-    labels, confidence = found.pseudo.labels, recipe.confidence
+    pseudo = found.pseudo
+    if recipe.max_cluster_size is not None:
+        pseudo = pseudo.at_most(recipe.max_cluster_size, rng)
+    labels, confidence = pseudo.labels, recipe.confidence
     score = confidence.score(found.graph, features, labels)
     is_silhouette = isinstance(confidence, Silhouette) and confidence.distance == "jaccard"
     return Labelling(
-        replace(found.pseudo, confidence=score),
+        replace(pseudo, confidence=score),
         anchors(labels, score, confidence.threshold(plan.epoch, recipe.optim.epochs)),
         score if is_silhouette else silhouettes(found.graph, labels),
         found.settings,
