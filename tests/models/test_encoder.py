@@ -62,6 +62,15 @@ def test_last_stride_of_resnet50_is_where_the_papers_change_it():
     assert maps.shape == (1, 2048, 4, 2)
 
 
+def test_last_stride_of_shortcuts_that_average():
+    encoders = [
+        build_encoder(EncoderSpec("test_resnet", weights="none", last_stride=stride))
+        for stride in (1, 2)
+    ]
+    maps = [e.backbone.forward_features(torch.rand(1, 3, 64, 32)) for e in encoders]
+    assert [m.shape[2:] for m in maps] == [(4, 2), (2, 1)]
+
+
 def test_last_stride_of_lite0_doubles_the_map():
     shapes = [
         tuple(

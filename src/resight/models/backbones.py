@@ -138,7 +138,10 @@ def _read_state(path: Path) -> Mapping[str, Tensor]:
 
 
 def _keep_resolution(network: nn.Module, name: str) -> None:
-    """Set every stride of the last stage to 1 (ResNet: layer4's 3x3 and its shortcut)."""
+    """Set every stride of the last stage to 1 (ResNet: layer4's 3x3 and its shortcut).
+
+    Shortcuts that average (ResNet-D) average single positions then.
+    """
     info = getattr(network, "feature_info", None)
     if info is None or len(info) < 2 or info[-1]["reduction"] == info[-2]["reduction"]:
         raise ConfigError(
@@ -152,3 +155,5 @@ def _keep_resolution(network: nn.Module, name: str) -> None:
         module = network.get_submodule(key)
         if isinstance(module, nn.Conv2d | nn.AvgPool2d) and module.stride in (2, (2, 2)):
             module.stride = (1, 1)
+            if isinstance(module, nn.AvgPool2d):
+                module.kernel_size = (1, 1)
