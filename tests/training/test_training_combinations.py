@@ -97,6 +97,24 @@ def test_ten_random_combinations_train_two_epochs(seed: int, crops: Path, tmp_pa
     assert all(math.isfinite(line["loss"]) for line in lines)
 
 
+def test_views_of_lp_with_parts_of_3c_and_cgc(crops: Path, tmp_path: Path) -> None:
+    tiny = {k: v for k, v in TINY.items() if not k.startswith("graph.")}
+    settings = tiny | {
+        "graph.graph.k1": 6,
+        "clusterer": {"part": "HDC", "n_clusters": 12},
+        "weights": {"part": "CameraEntropy"},
+        "memory.update": "chd",
+        "targets": {"part": "GuidedLabels"},
+        "teacher.epochs": 1,
+    }
+    run = resight.train(
+        crops, out=tmp_path / "run", method="lp", settings=settings, camera_pattern=CAMERA
+    )
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["title"] for line in lines] == ["warm-up", "epoch 1/2", "epoch 2/2"]
+    assert all(math.isfinite(line["loss"]) for line in lines)
+
+
 def test_all_that_a_combination_lacks_is_told_together(crops: Path, tmp_path: Path) -> None:
     settings = TINY | {
         "losses": [
