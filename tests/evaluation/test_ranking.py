@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -190,6 +193,22 @@ def test_broken_features_are_refused_with_their_rows(value):
         rank(good, bad, ids, ids)
     with pytest.raises(DataError, match="query"):
         rank(bad, good, ids, ids)
+
+
+def test_ranking_leaves_the_number_of_threads_alone():
+    """Else sums of a training that goes on after it have other last bits."""
+    code = """
+import numpy as np, torch
+from resight.evaluation import rank
+ids = np.arange(1, 40)
+rank(np.eye(39, dtype=np.float32), np.eye(39, dtype=np.float32), ids, ids)
+print(torch.get_num_threads())
+"""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert told.stdout.strip() == "1"
 
 
 def test_arrays_that_do_not_fit_are_refused():

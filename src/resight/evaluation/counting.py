@@ -115,7 +115,7 @@ def _summarise(right, wrong, out):  # type: ignore[no-untyped-def]
     out[FIRST] = 1 + wrong[n - 1]
 
 
-@numba.njit(cache=True, nogil=True, parallel=True)
+@numba.njit(cache=True, nogil=True)
 def summarise_rows(  # type: ignore[no-untyped-def]
     scores, order, starts, stops, query_cameras, gallery_cameras, own, junk
 ):
@@ -128,7 +128,7 @@ def summarise_rows(  # type: ignore[no-untyped-def]
     Rows without any right answer are NaN.
     """
     table = np.full((len(scores), 4), np.nan)
-    for i in numba.prange(len(scores)):
+    for i in range(len(scores)):
         members = order[starts[i] : stops[i]]
         right, removed = _right_scores(
             scores[i], members, query_cameras[i], gallery_cameras, own[i]

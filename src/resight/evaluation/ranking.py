@@ -13,11 +13,13 @@ from resight.errors import ConfigError
 from resight.evaluation.counting import FIRST, MARKET, PENALTY, STEP, summarise_rows
 from resight.evaluation.similarity import ScoreBlock, check_finite, cosine_blocks
 from resight.evaluation.truth import NO_ROW, Truth
+from resight.graph.rows import over_rows
 from resight.records import JUNK, BoolArray, FloatArray, IntArray
 
 APRule = Literal["step", "market"]
 AP_RULES: tuple[APRule, ...] = ("step", "market")
 RANKS = (1, 5, 10)
+TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,18 +183,29 @@ def _count(blocks: Iterable[ScoreBlock], truth: Truth) -> npt.NDArray[np.float64
     own = truth.query_rows
     own = np.full(len(truth.query_ids), NO_ROW) if own is None else own.astype(np.int64)
     table = np.full((len(truth.query_ids), 4), np.nan)
+    of_query = np.stack([starts, stops, query_cameras, own])
     for rows, scores in blocks:
-        table[rows] = summarise_rows(
-            scores,
-            order,
-            starts[rows],
-            stops[rows],
-            query_cameras[rows],
-            gallery_cameras,
-            own[rows],
-            junk,
-        )
+        table[rows] = _summaries(scores, of_query[:, rows], order, gallery_cameras, junk)
     return table
+
+
+def _summaries(
+    scores: FloatArray,
+    of_query: IntArray,
+    order: IntArray,
+    gallery_cameras: IntArray,
+    junk: IntArray,
+) -> npt.NDArray[np.float64]:
+    """`summarise_rows` on all cores; of_query: (4, B) starts, stops, cameras and own rows."""
+
+    def summarise(first: int, last: int) -> npt.NDArray[np.float64]:
+        starts, stops, cameras, own = of_query[:, first:last]
+        table: npt.NDArray[np.float64] = summarise_rows(
+            scores[first:last], order, starts, stops, cameras, gallery_cameras, own, junk
+        )
+        return table
+
+    return np.concatenate(over_rows(len(scores), summarise, least=TOGETHER))
 
 
 def _comparable_cameras(truth: Truth) -> tuple[IntArray, IntArray]:
