@@ -167,6 +167,7 @@ def _class_of(slots: tuple[type, ...], plain: Any, where: str, problems: list[st
     return fitting.get(name)
 
 
+@functools.cache
 def _fits(cls: type, slots: tuple[type, ...]) -> bool:
     """Whether parts of this class can stand in one of the slots."""
     return any(
