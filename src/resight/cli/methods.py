@@ -1,4 +1,4 @@
-"""`resight methods` and `resight methods show NAME`."""
+"""`resight methods`, `resight methods show NAME` and `resight methods tables NAME`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(help="List the methods and their settings.", invoke_without_command=True)
+
+Name = Annotated[str, typer.Argument(help="A method that `resight methods` lists.")]
 
 
 @app.callback()
@@ -23,12 +25,33 @@ def methods(context: typer.Context) -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A method that `resight methods` lists.")],
+    name: Name,
     published: Annotated[
         str | None, typer.Option("--for", help="With the settings published for this data set.")
     ] = None,
 ) -> None:
-    """Print a method's settings as a recipe file that `resight train --recipe` reads."""
-    from resight.methods import recipe_for
+    """Print a method's settings as a recipe file that `resight train --recipe` reads.
 
-    typer.echo(recipe_for(name, published=published).to_yaml(), nl=False)
+    Beside each value that is its paper's stands where the paper has it.
+    """
+    from resight.methods import method_of, recipe_for
+    from resight.methods.annotated import annotated
+
+    recipe = recipe_for(name, published=published)
+    method = method_of(name)
+    reference = recipe if published else next(iter(method.published.values()))()
+    kind = f"published for {published}" if published else "fitted to the data"
+    typer.echo(f"# {method.summary}\n# Settings {kind}.")
+    typer.echo(annotated(recipe, method.sources, reference=reference), nl=False)
+
+
+@app.command()
+def tables(name: Name) -> None:
+    """List the tables of a method's paper that `resight ablate` trains anew."""
+    from resight.methods import method_of
+
+    found = method_of(name).tables
+    for number, table in found.items():
+        typer.echo(f"{number:>5}  {table.title} ({len(table.rows)} rows)")
+    if not found:
+        typer.echo(f"{name} has no tables of its own.")

@@ -1,0 +1,74 @@
+"""Shown recipes: a value a line, sources beside them, and still the same recipe."""
+
+import pytest
+
+from resight.clustering import DBSCAN
+from resight.methods import METHODS, recipe_for
+from resight.methods.annotated import SHARED, _flat, annotated
+from resight.parts import to_plain
+from resight.recipe import OptimPlan, Recipe
+
+SETTINGS = [(m.name, data) for m in METHODS.values() for data in (None, *m.published)]
+
+
+def shown(name: str, data: str | None) -> str:
+    method = METHODS[name]
+    recipe = recipe_for(name, published=data)
+    reference = recipe if data else next(iter(method.published.values()))()
+    return annotated(recipe, method.sources, reference=reference)
+
+
+@pytest.mark.parametrize(("name", "data"), SETTINGS)
+def test_is_read_back(name: str, data: str | None) -> None:
+    assert Recipe.from_yaml(shown(name, data)) == recipe_for(name, published=data)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(name="ünï: 'quoted' # no comment\n\ttabbed"),
+        Recipe(name=""),
+        Recipe(name="null"),
+        Recipe(name="12e3", optim=OptimPlan(lr=1e-7)),
+        Recipe(name="- a: [b"),
+        Recipe(sample_fraction=1 / 3, clusterer=DBSCAN(0.1 + 0.2)),
+        Recipe().override({"optim.schedule": {"part": "Milestones", "at": []}}),
+    ],
+)
+def test_odd_values_are_read_back(recipe: Recipe) -> None:
+    sources = dict.fromkeys(_flat(to_plain(recipe, annotated=Recipe)), "Section 1: all")
+    assert Recipe.from_yaml(annotated(recipe, sources, reference=recipe)) == recipe
+
+
+def test_has_one_value_a_line_and_its_source_beside_it() -> None:
+    lines = shown("3c", "msmt17").splitlines()
+    assert all(line.split("#")[0].count(":") <= 1 for line in lines)
+    for start, source in {
+        "    n_clusters: 1000 ": "Section 4.3",
+        "  iterations: 400 ": "Section 4.2",
+        "  momentum: 0.1 ": "released code",
+        "size: ": "Section 4.2",
+    }.items():
+        line = next(line for line in lines if line.startswith(start))
+        assert line.endswith(f"  # {source}")
+
+
+def test_a_value_that_is_not_the_papers_has_no_source() -> None:
+    lines = shown("cgc", None).splitlines()
+    epochs = next(line for line in lines if line.strip().startswith("epochs:"))
+    beta = next(line for line in lines if line.strip().startswith("beta:"))
+    assert epochs == "  epochs: 20"
+    assert beta.endswith("# Section 4.2, Fig. 4")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_sources_are_of_settings_that_exist(name: str) -> None:
+    published = METHODS[name].published.values()
+    known = {key for build in published for key in _flat(to_plain(build(), annotated=Recipe))}
+    assert set(METHODS[name].sources) <= known
+
+
+def test_shared_sources_are_of_settings_that_exist() -> None:
+    assert set(SHARED) <= set(_flat(to_plain(METHODS["cgc"].build(), annotated=Recipe))) | {
+        "clusterer.eps"
+    }
