@@ -16,13 +16,24 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from resight.api import check_data, cluster, demo, evaluate, list_methods, report, resume, train
+    from resight.api import (
+        ablate,
+        check_data,
+        cluster,
+        demo,
+        evaluate,
+        list_methods,
+        report,
+        resume,
+        train,
+    )
     from resight.data import ImageStore, read_crops
     from resight.errors import ResightError
     from resight.models import load
     from resight.recipe import Recipe
 
 _HOMES = {
+    "ablate": "resight.api",
     "check_data": "resight.api",
     "cluster": "resight.api",
     "demo": "resight.api",
@@ -42,6 +53,7 @@ __all__ = [
     "ImageStore",
     "Recipe",
     "ResightError",
+    "ablate",
     "check_data",
     "cluster",
     "demo",

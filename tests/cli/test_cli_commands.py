@@ -23,8 +23,10 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("evaluate",): "evaluate",
     ("report",): "report",
     ("cluster",): "cluster",
+    ("ablate",): "ablate",
     ("methods",): "list_methods",
     ("methods", "show"): None,
+    ("methods", "tables"): None,
     ("data", "check"): "check_data",
 }
 SHORTHANDS = {"backbone", "weights", "epochs", "set_", "eps", "k1"}
@@ -73,7 +75,9 @@ def test_every_command_is_a_function(name: str) -> None:
     assert name in package.__all__
 
 
-@pytest.mark.parametrize("name", ["demo", "train", "resume", "evaluate", "report", "cluster"])
+@pytest.mark.parametrize(
+    "name", ["demo", "train", "resume", "evaluate", "report", "cluster", "ablate"]
+)
 def test_a_command_and_its_function_agree(name: str) -> None:
     command = next(c for c in cli.app.registered_commands if c.callback.__name__ == name)
     options = inspect.signature(command.callback).parameters

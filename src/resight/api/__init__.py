@@ -1,5 +1,6 @@
 """The commands as Python functions; the command line adds options and printing, nothing else."""
 
+from resight.api.ablating import ablate
 from resight.api.checking import check_data
 from resight.api.clustering import cluster
 from resight.api.demonstrating import demo
@@ -8,4 +9,14 @@ from resight.api.reporting import report
 from resight.api.training import resume, train
 from resight.methods import list_methods
 
-__all__ = ["check_data", "cluster", "demo", "evaluate", "list_methods", "report", "resume", "train"]
+__all__ = [
+    "ablate",
+    "check_data",
+    "cluster",
+    "demo",
+    "evaluate",
+    "list_methods",
+    "report",
+    "resume",
+    "train",
+]

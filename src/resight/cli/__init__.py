@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from resight.cli import cluster, data, demo, evaluate, methods, report, resume, train
+from resight.cli import ablate, cluster, data, demo, evaluate, methods, report, resume, train
 from resight.errors import ResightError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ COMMANDS = (
     evaluate.evaluate,
     report.report,
     cluster.cluster,
+    ablate.ablate,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -45,6 +46,7 @@ STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 KEPT = {
     "train": ": finished epochs are kept, `resight resume RUN` continues",
     "resume": ": finished epochs are kept, `resight resume RUN` continues",
+    "ablate": ": finished epochs are kept, the same command continues",
     "demo": ": what is finished is kept, the same command continues",
 }
 

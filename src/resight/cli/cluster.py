@@ -25,7 +25,7 @@ def cluster(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for labels.parquet and summary.json [default: FEATURES-clusters]."
+            help="Folder for labels.parquet and summary.json (default: FEATURES-clusters)."
         ),
     ] = None,
     cameras: Annotated[Path | None, typer.Option(help=f"Cameras: {Numbers}.")] = None,

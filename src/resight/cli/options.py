@@ -38,7 +38,7 @@ Memory = Annotated[
     typer.Option(help="What clustering may use besides the features, like 8G: blocks keep to it."),
 ]
 Out = Annotated[
-    Path | None, typer.Option(help="New run folder [default: a free name under runs/].")
+    Path | None, typer.Option(help="New run folder (default: a free name under runs/).")
 ]
 Method = Annotated[str, typer.Option(help="A method that `resight methods` lists.")]
 Published = Annotated[
