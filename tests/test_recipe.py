@@ -12,7 +12,7 @@ from resight.errors import ConfigError
 from resight.losses import ClusterNCE
 from resight.memory import InstanceMemory
 from resight.methods import METHODS, recipe_for
-from resight.recipe import OptimPlan, Recipe, parse_settings
+from resight.recipe import OptimPlan, Recipe, Teacher, parse_settings
 from resight.records import Features, Graph, PseudoLabels
 from resight.schedules import Cosine, Steps
 
@@ -83,6 +83,8 @@ def test_a_saved_recipe_is_read(tmp_path: Path) -> None:
         (["losses.0.weight=2"], replace(Recipe(), losses=(ClusterNCE(weight=2.0),))),
         (["name=a=b"], replace(Recipe(), name="a=b")),
         (["optim={epochs: 3}"], replace(Recipe(), optim=OptimPlan(epochs=3))),
+        (["teacher.epochs=5"], replace(Recipe(), teacher=Teacher(epochs=5))),
+        (["teacher={}"], replace(Recipe(), teacher=Teacher())),
         ([], Recipe()),
     ],
     ids=str,
@@ -102,6 +104,8 @@ def test_naming_the_same_part_keeps_its_settings() -> None:
         ("memory.momentun=0.2", "memory.momentun: no such setting; did you mean momentum?"),
         ("memry.momentum=0.2", "memry: no such setting; did you mean memory?"),
         ("encoder.weights.x=1", "encoder.weights is a plain value"),
+        ("teacher.epcohs=1", "teacher.epcohs: no such setting; did you mean epochs"),
+        ("max_cluster_size.x=1", "max_cluster_size: "),
         ("losses.3.weight=1", "losses.3: no such setting"),
         ("losses.first=1", "losses.first: no such setting"),
         ("clusterer.part=DBSCN", "'DBSCN' is unknown; did you mean DBSCAN"),

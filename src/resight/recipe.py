@@ -327,8 +327,8 @@ def _set(plain: Any, key: str, value: Any, problems: list[str]) -> None:
     *path, last = key.split(".")
     node, walked = plain, ""
     for name in path:
-        if isinstance(node, dict) and PART in node:
-            node.setdefault(name, {})
+        if isinstance(node, dict) and (PART in node or name in node) and node.get(name) is None:
+            node[name] = {}
         node, walked = _inside(node, name, walked, problems), f"{walked}{name}."
         if node is None:
             return

@@ -66,10 +66,13 @@ def test_what_the_first_clusterer_found_last_is_handed_on(has_warm_up: bool) -> 
     recipe = replace(
         STUDENT, clusterer=switch, teacher=Teacher() if has_warm_up else Teacher(warm_up=0)
     )
-    history = [{"clusters": n} for n in ((99,) if has_warm_up else ()) + (10, 20, 30)]
+    found = ((99,) if has_warm_up else ()) + (10, 20, 30)
+    history = [{"clusters": n, "proposed": {"k1": n + 1, "k2": 2}} for n in found]
+    history[-1].pop("proposed")
     first = int(has_warm_up)
     plans = [plan_epoch(recipe, n, history[:n]) for n in range(first, first + 4)]
     assert [plan.n_clusters for plan in plans] == [None, None, 20, 30]
+    assert [plan.k1_k2 for plan in plans] == [None, None, (21, 2), None]
 
 
 def test_the_teachers_recipe_is_the_students_less_the_teacher() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from drawn import CAMERA, TINY, save
 
 import resight
@@ -198,3 +199,28 @@ def test_the_recipes_needs_are_told_before_anything_is_written(tmp_path: Path) -
     with pytest.raises(DataError, match="does not exist"):
         train(tmp_path / "nothing", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_training_compares_the_feature_that_it_trains(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the encoder is tested with the feature before its neck."""
+    from resight.models import Encoder
+    from resight.training import epoch
+
+    asked = []
+
+    def spied(encoder: Encoder, *args: Any, **options: Any) -> Any:
+        features = extract(encoder, *args, **options)
+        neck = encoder.eval()
+        images = neck.normalise(args[0].take(torch.arange(2)))
+        with torch.inference_mode():
+            asked.append((features.vectors[:2], neck.embed(images)["global"].numpy()))
+        return features
+
+    extract = epoch.extract
+    monkeypatch.setattr(epoch, "extract", spied)
+    settings = {"encoder.embedding": "pooled", "encoder.mirror": False, "optim.epochs": 1}
+    train(crops, tmp_path / "run", settings=settings, precision="float32")
+    found, expected = asked[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)

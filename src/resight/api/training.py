@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def train(
 
     Raises ResightError subclasses for everything that the caller can mend.
     """
-    chosen = _recipe(method, published, recipe).override(settings or {})
+    chosen = _teacher_anywhere(_recipe(method, published, recipe).override(settings or {}))
     crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
     asked = RunSettings(
         data=str(Path(data).absolute()),
@@ -113,6 +114,14 @@ def _stage(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageSt
     evaluate(folder.path)
     report(folder.path)
     return folder.path
+
+
+def _teacher_anywhere(recipe: Recipe) -> Recipe:
+    """The recipe, with the run of its teacher found from any folder that it is resumed from."""
+    teacher = recipe.teacher
+    if teacher is None or teacher.run is None:
+        return recipe
+    return replace(recipe, teacher=replace(teacher, run=str(Path(teacher.run).absolute())))
 
 
 def _recipe(method: str, published: str | None, recipe: str | Path | Recipe | None) -> Recipe:

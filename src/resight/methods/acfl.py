@@ -164,7 +164,7 @@ SOURCES_ST = SOURCES | {
     "losses.2.part": "Section 4.7; Eq. 9 of LP",
     "losses.2.view": "Section 4.7: no parts",
     "losses.2.weight": "Section IV-B of LP",
-    "teacher.warm_up": "methods of LP: twice the batches",
+    "teacher.warm_up": "Alg. 2 of LP",
     "teacher.bn": "released code of LP",
 }
 
@@ -219,6 +219,8 @@ TABLES: dict[str, Table] = {
                 ("Base.+RE+(HPI+HPF)", (HardPersonNCE(), HARD_ENTROPY), (94.7, 85.8, 85.5, 74.0)),
             )
         ),
+        note="For Base.+HPF+RE the text of Section 4.4 writes the plain person features, the "
+        "table's name the hard ones, which are taken here.",
     ),
     "3": Table(
         "Table 3: which person features are hard",

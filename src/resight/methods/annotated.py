@@ -14,7 +14,6 @@ from resight.recipe import FORMAT, Recipe
 COLUMN = 36
 RELEASED = "released code of Cluster Contrast"
 SHARED = {
-    "encoder.weights": "as all five methods",
     "encoder.pooling": RELEASED,
     "encoder.last_stride": RELEASED,
     "encoder.embedding": RELEASED,

@@ -91,7 +91,7 @@ SOURCES = {
     "memory.momentum": "released code",
     "losses.0.part": "Eq. 15",
     "weights.part": "Eq. 13-16",
-    "weights.base": "released code; Eq. 13 leaves it open",
+    "weights.base": "released code; Eq. 13 prints log without a base",
     "batches.identities": "Section 4.2",
     "batches.instances": "Section 4.2",
     "optim.epochs": "Section 4.2",
@@ -119,14 +119,25 @@ def _warm_up(recipe: Recipe) -> Any:
     return _switch(recipe).first
 
 
+def _own_number(recipe: Recipe) -> Any:
+    """How many clusters the recipe's own clusterer makes."""
+    own = _switch(recipe).then
+    if not hasattr(own, "n_clusters"):
+        raise ConfigError(
+            "clusterer.then: this table takes the number of clusters from it, and "
+            f"{type(own).__name__} has none: set clusterer.then.part=HDC"
+        )
+    return own.n_clusters
+
+
 def _k_means(recipe: Recipe) -> KMeans:
     """Into as many clusters as the recipe's own clusterer finds."""
-    return KMeans(_switch(recipe).then.n_clusters)
+    return KMeans(_own_number(recipe))
 
 
 def _times(share: float) -> Callable[[Recipe], int]:
     def count(recipe: Recipe) -> int:
-        own: int | str = _switch(recipe).then.n_clusters
+        own: int | str = _own_number(recipe)
         if isinstance(own, str):
             raise ConfigError(
                 "clusterer.then.n_clusters=auto: this table needs a number to start from, give "

@@ -85,13 +85,14 @@ class Encoder(nn.Module):
         low, high = (torch.full_like(self.mean, value) for value in (0.0, 255.0))
         return self.normalise(low), self.normalise(high)
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Embed as the mode asks."""
+    def forward(self, images: Tensor, *, trained: bool = False) -> dict[str, Tensor]:
+        """Embed as the mode asks; trained: in evaluation mode too, take the feature that is."""
         if self.training:
             return self.embed(images)
-        q = self._embed_for_test(images)
+        take = self.embed if trained else self._embed_for_test
+        q = take(images)
         if self.spec.mirror:
-            mirrored = self._embed_for_test(images.flip(3))
+            mirrored = take(images.flip(3))
             q = {view: F.normalize(rows + mirrored[view]) for view, rows in q.items()}
         return q
 

@@ -105,6 +105,7 @@ def _features(learner: Learner, taken: IntArray, *, by_teacher: bool) -> Feature
         learner.crops,
         learner.device,
         rows=learner.rows[taken],
+        trained=True,
         forward=forward,
     )
     return features if learner.colour is None else replace(features, colour=learner.colour[taken])

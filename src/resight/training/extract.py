@@ -21,11 +21,13 @@ def extract(
     device: Device,
     *,
     rows: IntArray | None = None,
+    trained: bool = False,
     forward: torch.nn.Module | None = None,
 ) -> Features:
     """Embeddings of the store's `rows` (all of them by default), in that order.
 
-    crops: of the whole store. forward: the compiled encoder, when there is one.
+    crops: of the whole store. trained: the feature that is trained, also where the encoder is
+    tested with another one. forward: the compiled encoder, when there is one.
     Returns float32 (N, D) per view, rows of length 1.
     """
     wanted = np.arange(len(feed)) if rows is None else rows
@@ -37,7 +39,7 @@ def extract(
             part = torch.from_numpy(wanted[start : start + BATCH])
             images = encoder.normalise(feed.take(part))
             with device.autocast(training=False):
-                embeddings = network(images)
+                embeddings = network(images, trained=trained)
             for view, q in embeddings.items():
                 if view not in views:
                     views[view] = np.empty((len(wanted), q.shape[1]), np.float32)

@@ -21,6 +21,7 @@ class EpochPlan:
     number. labels_by_teacher, memory_by_teacher: whose features are clustered, and whose the memory
     starts from. writes: whether batches change the memory (and the teacher follows the student).
     n_clusters: what a clusterer with n_clusters "auto" should use, None for its own estimate.
+    k1_k2: of the graph, where an earlier clusterer's data proposed them, None for the recipe's.
     """
 
     title: str
@@ -32,6 +33,7 @@ class EpochPlan:
     memory_by_teacher: bool = False
     writes: bool = True
     n_clusters: int | None = None
+    k1_k2: tuple[int, int] | None = None
 
     @property
     def distils(self) -> bool:
@@ -63,11 +65,18 @@ def plan_epoch(recipe: Recipe, number: int, history: Sequence[Mapping[str, Any]]
         lr=optim.lr * optim.schedule(epoch, optim.epochs),
         losses=recipe.losses,
         labels_by_teacher=teacher is not None and teacher.labels == "always",
-        n_clusters=_found_before(recipe, epoch, history),
+        **_handed_on(recipe, epoch, history),
     )
 
 
-def _found_before(recipe: Recipe, epoch: int, history: Sequence[Mapping[str, Any]]) -> int | None:
-    """The clusters of the last epoch before the clusterer of this one took over (3C's warm-up)."""
+def _handed_on(recipe: Recipe, epoch: int, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the last epoch before this one's clusterer took over has found (3C's warm-up)."""
     since = recipe.clusterer.since(epoch) if isinstance(recipe.clusterer, Switch) else 0
-    return int(history[since - 1 + recipe.has_warm_up]["clusters"]) if since else None
+    if not since:
+        return {}
+    record = history[since - 1 + recipe.has_warm_up]
+    proposed = record.get("proposed")
+    return {
+        "n_clusters": int(record["clusters"]),
+        "k1_k2": (int(proposed["k1"]), int(proposed["k2"])) if proposed else None,
+    }

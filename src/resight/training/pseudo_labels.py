@@ -90,7 +90,7 @@ def _label(
     if isinstance(clusterer, AutoDBSCAN):
         found = _proposed(recipe, clusterer, features, memory)
     else:
-        found = _clustered(recipe, _with_known(clusterer, plan), features, rng, memory)
+        found = _clustered(recipe, _with_known(clusterer, plan), features, rng, plan, memory)
     pseudo = found.pseudo
     if recipe.max_cluster_size is not None:
         pseudo = pseudo.at_most(recipe.max_cluster_size, rng)
@@ -119,19 +119,25 @@ def _clustered(
     clusterer: Clusterer,
     features: Features,
     rng: np.random.Generator,
+    plan: EpochPlan,
     memory: int | None,
 ) -> _Found:
-    graph = recipe.graph(features, memory=memory)
-    pseudo = clusterer(graph, features, rng).without_small(recipe.min_cluster_size)
+    vectors = recipe.graph.vectors(features)
+    if plan.k1_k2 is None:
+        graph = recipe.graph(features, memory=memory)
+    else:
+        graph = recipe.graph.variants(features, vectors, memory=memory)(*plan.k1_k2)
+    compared = replace(features, views={**features.views, GLOBAL: vectors})
+    pseudo = clusterer(graph, compared, rng).without_small(recipe.min_cluster_size)
     problem = diagnose(pseudo)
     if problem is None:
         return _Found(pseudo, graph)
     cameras = None if features.crops is None else features.crops.cameras
-    proposal = propose_eps(graph, features=recipe.graph.vectors(features), cameras=cameras)
+    proposal = propose_eps(graph, features=vectors, cameras=cameras)
     if proposal is None:
         tried = "no other eps separates the crops into clusters either"
         raise _hopeless(str(problem), f"{tried} ({_distances(graph)})")
-    rescued = DBSCAN(proposal.eps)(graph, features, rng).without_small(recipe.min_cluster_size)
+    rescued = DBSCAN(proposal.eps)(graph, compared, rng).without_small(recipe.min_cluster_size)
     still = diagnose(rescued)
     if still is not None:
         raise _hopeless(str(problem), f"with eps {proposal.eps:g} instead: {still}")
