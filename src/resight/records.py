@@ -43,6 +43,11 @@ class Crops:
     identities: (N,) int64, or None without labels. -1 is junk or unlabelled: neither right nor
         wrong; 0 is a distractor (wrong for every query); others index `identity_names` - 1.
     times: (N,) float64 seconds, NaN where unknown, or None.
+    tracks: (N,) int64 index of the track (tracklet of a video) that a crop belongs to, -1 unknown,
+        or None.
+    boxes: (N, 4) float32 left, top, width and height in pixels of the frame that the crop is cut
+        from, or None for crops that are files of their own. Several crops may share a frame: a
+        path is then the frame's, "#" and what tells them apart, as in "MOT17-02/img1/000001.jpg#7".
     """
 
     root: Path
@@ -53,10 +58,14 @@ class Crops:
     times: npt.NDArray[np.float64] | None = None
     camera_names: tuple[str, ...] = ()
     identity_names: tuple[str, ...] = ()
+    tracks: IntArray | None = None
+    boxes: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("splits", "cameras", "identities", "times"):
+        for name in ("splits", "cameras", "identities", "times", "tracks"):
             _check_rows(name, getattr(self, name), len(self.paths))
+        if self.boxes is not None and self.boxes.shape != (len(self), 4):
+            raise ValueError(f"boxes has shape {self.boxes.shape}, expected ({len(self)}, 4)")
         unknown = set(np.unique(self.splits)) - set(SPLITS)
         if unknown:
             raise ValueError(f"splits holds {sorted(unknown)}, expected only {SPLITS}")
@@ -65,8 +74,9 @@ class Crops:
         return len(self.paths)
 
     def file(self, index: int) -> Path:
-        """The full path of crop `index`."""
-        return self.root / self.paths[index]
+        """The full path of the image that crop `index` is, or is cut from."""
+        path = self.paths[index]
+        return self.root / (path if self.boxes is None else path.rpartition("#")[0] or path)
 
     def select(self, rows: IntArray | BoolArray) -> Crops:
         """The crops of these rows, in the order given: a mask (N,) or indices (M,)."""
@@ -79,6 +89,8 @@ class Crops:
             cameras=None if self.cameras is None else self.cameras[rows],
             identities=None if self.identities is None else self.identities[rows],
             times=None if self.times is None else self.times[rows],
+            tracks=None if self.tracks is None else self.tracks[rows],
+            boxes=None if self.boxes is None else self.boxes[rows],
         )
 
 

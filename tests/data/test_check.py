@@ -56,6 +56,7 @@ def test_what_was_read(table: Path) -> None:
     assert check.broken == (Broken("broken [x].png", "not a JPEG, PNG, BMP or WebP image"),)
     assert check.duplicates == (("a1.png", "a2.png"),)
     assert check.notes == ("duplicates lie in more than one split (1 groups)",)
+    assert (check.benchmark, check.tracks, check.timed) == (None, None, 0)
 
 
 def test_what_is_printed(table: Path) -> None:
@@ -93,6 +94,38 @@ def test_market_junk_and_distractors(root: Path, draw: Draw) -> None:
     assert check.layout == "market1501"
     assert (check.identities, check.shared, check.unlabelled, check.distractors) == (2, 1, 1, 1)
     assert "1 distractors" in told(check)
+
+
+def test_a_copy_of_a_published_data_set(root: Path, draw: Draw) -> None:
+    draw("image_train/0001_c001_00016450_0.jpg", seed=1)
+    draw("image_query/0002_c002_00030600_0.jpg", seed=2)
+    draw("image_test/0002_c002_00030600_0.jpg", seed=2)
+    draw("image_test/0003_c003_00084280_0.jpg", seed=2)
+    (root / "test_track.txt").write_text("a 0002_c002_00030600_0.jpg\nb 0003_c003_00084280_0.jpg")
+    check = check_data(root, size=SIZE)
+    assert (check.layout, check.tracks, check.timed) == ("veri776", 2, 4)
+    shown = (
+        "image_query/0002_c002_00030600_0.jpg = image_test/0002_c002_00030600_0.jpg = "
+        "image_test/0003_c003_00084280_0.jpg"
+    )
+    assert check.notes == (
+        "duplicates lie in more than one split (1 groups)",
+        f"query and gallery share images (1 groups), first {shown}",
+        f"one image, several identities (1 groups), first {shown}",
+    )
+    text = told(check)
+    assert "VeRi-776, not as published (Liu et al., ECCV 2016)" in text
+    assert "image_train has 1 image, VeRi-776 has 37,778: 37,777 are missing" in text
+    assert "of 4 images" in text
+
+
+def test_identities_that_count_from_zero_twice(root: Path, draw: Draw) -> None:
+    draw("bounding_box_train/0000_c1_1.jpg", seed=1)
+    draw("query/0000_c1_2.jpg", seed=2)
+    draw("bounding_box_test/0000_c2_3.jpg", seed=3)
+    (note,) = check_data(root, size=SIZE).notes
+    assert note.startswith("1 identities of train are in query or gallery too")
+    assert check_data(root, size=SIZE, layout="msmt17").notes == ()
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_market1501(root: Path) -> None:
 
 def test_market1501_names_are_checked(root: Path) -> None:
     touch(root, *MARKET, "query/someone.jpg")
-    with pytest.raises(DataError, match=r"someone\.jpg is not named as in Market-1501"):
+    with pytest.raises(DataError, match=r"someone\.jpg is not named as in the layout 'market1501'"):
         read_crops(root)
 
 

@@ -27,7 +27,7 @@ import filelock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from resight.data.decode import Row, count_readable, write_all
+from resight.data.decode import Row, Source, count_readable, name_of, write_all
 from resight.data.workers import decode_chunks
 from resight.errors import DataError
 
@@ -41,7 +41,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def build_store(
-    folder: Path, files: Sequence[str], *, size: tuple[int, int], workers: int | None = None
+    folder: Path, files: Sequence[Source], *, size: tuple[int, int], workers: int | None = None
 ) -> None:
     """Decode `files` to `size` = (H, W) into the store `folder`, unless it is there already.
 
@@ -78,7 +78,7 @@ def _is_complete(folder: Path, n_files: int, size: tuple[int, int]) -> bool:
     return len(rows) == n_files and length == count_readable(rows) * _bytes(size)
 
 
-def _build(folder: Path, files: Sequence[str], size: tuple[int, int], workers: int) -> None:
+def _build(folder: Path, files: Sequence[Source], size: tuple[int, int], workers: int) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(exist_ok=True)
     done = _cut_to_chunks(partial, size)
@@ -91,7 +91,7 @@ def _build(folder: Path, files: Sequence[str], size: tuple[int, int], workers: i
     if not count_readable(rows):
         shutil.rmtree(partial)
         raise DataError(
-            f"none of the {len(files):,} images can be read, the first is {files[0]}: "
+            f"none of the {len(files):,} images can be read, the first is {name_of(files[0])}: "
             f"{rows[0].reason}"
         )
     os.replace(partial, folder)
@@ -118,7 +118,7 @@ def _truncate(file: Path, length: int) -> None:
 
 
 def _append(
-    partial: Path, files: Sequence[str], done: int, size: tuple[int, int], workers: int
+    partial: Path, files: Sequence[Source], done: int, size: tuple[int, int], workers: int
 ) -> None:
     """Decode the files after the first `done`, chunk by chunk, while the disk keeps up."""
     chunks = [files[start : start + CHUNK] for start in range(done, len(files), CHUNK)]

@@ -10,6 +10,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from resight.data.recognise import Recognised, recognise
 from resight.data.sheet import camera_counts, draw_sheet, save_sheet
 from resight.data.sources import detect_layout, read_crops
 from resight.data.store import Broken, ImageStore
@@ -33,8 +34,10 @@ class DataCheck:
     layout: the one that was read. splits: images per split. cameras: images per camera, empty
     when nothing is known of cameras. identities: how many there are, None without labels;
     shared: how many of them at least two cameras saw. unlabelled: images without identity (junk
-    in Market-1501); distractors: images that match nobody. duplicates: groups of paths with the
-    same bytes. notes: what is odd, a sentence each. sheet: the file of samples, if asked for.
+    in Market-1501); distractors: images that match nobody. tracks: how many there are, None when
+    nothing is known of them. timed: images whose time is known. duplicates: groups of paths with
+    the same bytes. benchmark: the published data set that this is a copy of, None where none is
+    near. notes: what is odd, a sentence each. sheet: the file of samples, if asked for.
     """
 
     root: Path
@@ -46,9 +49,12 @@ class DataCheck:
     shared: int
     unlabelled: int
     distractors: int
+    tracks: int | None
+    timed: int
     sizes: Sizes
     broken: tuple[Broken, ...]
     duplicates: tuple[tuple[str, ...], ...]
+    benchmark: Recognised | None
     notes: tuple[str, ...]
     sheet: Path | None = None
 
@@ -65,9 +71,12 @@ class DataCheck:
         lines = [
             ("data", str(self.root)),
             ("layout", self.layout),
+            *self._benchmark_lines(),
             ("images", f"{self.images:,} ({_counts(self.splits)})"),
             ("cameras", self._cameras_line()),
             ("identities", self._identities_line()),
+            *([] if self.tracks is None else [("tracks", f"{self.tracks:,}")]),
+            *([("times", f"of {self.timed:,} images")] if self.timed else []),
             ("height", _range(self.sizes.height)),
             ("width", _range(self.sizes.width)),
             ("unreadable", f"{len(self.broken):,}"),
@@ -77,6 +86,13 @@ class DataCheck:
             *(("note", note) for note in self.notes),
         ]
         return [*lines, ("samples", str(self.sheet))] if self.sheet else lines
+
+    def _benchmark_lines(self) -> list[tuple[str, str]]:
+        if self.benchmark is None:
+            return []
+        state = "complete" if self.benchmark.complete else "not as published"
+        first = f"{self.benchmark.name}, {state} ({self.benchmark.source})"
+        return [("data set", first), *(("", text) for text in self.benchmark.differences)]
 
     def _cameras_line(self) -> str:
         return f"{len(self.cameras):,} ({_counts(self.cameras)})" if self.cameras else "not known"
@@ -136,10 +152,13 @@ def _summary(store: ImageStore, layout: str, sheet: Path | None) -> DataCheck:
         shared=int((seen[1:] > 1).sum()),
         unlabelled=int((identities < 0).sum()),
         distractors=int((identities == 0).sum()),
+        tracks=None if crops.tracks is None else len(np.unique(crops.tracks[crops.tracks >= 0])),
+        timed=0 if crops.times is None else int(np.isfinite(crops.times).sum()),
         sizes=Sizes(*(_spread(values) for values in store.original_sizes.T)),
         broken=store.broken,
         duplicates=tuple(tuple(crops.paths[row] for row in rows) for rows in groups),
-        notes=tuple(_notes(store, groups)),
+        benchmark=recognise(crops, layout),
+        notes=(*_notes(store, groups), *_identity_notes(crops, layout)),
         sheet=sheet,
     )
 
@@ -176,9 +195,37 @@ def _notes(store: ImageStore, groups: list[IntArray]) -> list[str]:
         notes.append("cameras are not known: training goes without them (see --camera-pattern)")
     elif len(np.unique(crops.cameras)) == 1:
         notes.append("there is a single camera: methods that compare cameras gain nothing")
-    across = sum(len(np.unique(crops.splits[rows])) > 1 for rows in groups)
+    return notes + _duplicate_notes(crops, groups)
+
+
+def _identity_notes(crops: Crops, layout: str) -> list[str]:
+    if crops.identities is None or layout != "market1501":
+        return []
+    is_train = crops.splits == "train"
+    train, others = crops.identities[is_train], crops.identities[~is_train]
+    shared = np.intersect1d(train[train > 0], others)
+    if not len(shared):
+        return []
+    return [
+        f"{len(shared):,} identities of train are in query or gallery too: where both count from "
+        "0, as in MSMT17, choose the layout 'msmt17'"
+    ]
+
+
+def _duplicate_notes(crops: Crops, groups: list[IntArray]) -> list[str]:
+    notes = []
+    across = [rows for rows in groups if len(np.unique(crops.splits[rows])) > 1]
+    judged = [rows for rows in across if {"query", "gallery"} <= set(crops.splits[rows])]
     if across:
-        notes.append(f"duplicates lie in more than one split ({across:,} groups)")
+        notes.append(f"duplicates lie in more than one split ({len(across):,} groups)")
+    if judged:
+        shown = " = ".join(crops.paths[row] for row in judged[0][:_SHOWN])
+        notes.append(f"query and gallery share images ({len(judged):,} groups), first {shown}")
+    if crops.identities is not None:
+        mixed = [rows for rows in groups if len(np.unique(crops.identities[rows])) > 1]
+        if mixed:
+            shown = " = ".join(crops.paths[row] for row in mixed[0][:_SHOWN])
+            notes.append(f"one image, several identities ({len(mixed):,} groups), first {shown}")
     return notes
 
 

@@ -39,10 +39,21 @@ _FIRST_SIDEWAYS = 5
 _ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 
+class Cut(NamedTuple):
+    """A part of an image: left, top, width and height in its pixels, upright."""
+
+    file: str
+    box: tuple[float, float, float, float]
+
+
+Source = str | Cut
+
+
 class Row(NamedTuple):
     """What decoding told of one file: `reason` is empty when it went well.
 
-    digest: hexadecimal blake2b of the file's bytes. height, width: of the original, upright.
+    digest: hexadecimal blake2b of the file's bytes, of a cut with its box. height, width: of the
+    original, upright; of a cut, of what lies within the image.
     """
 
     reason: str = ""
@@ -51,17 +62,24 @@ class Row(NamedTuple):
     width: int = 0
 
 
-def decode_chunk(files: Sequence[str], *, size: tuple[int, int], to: io.FileIO) -> list[Row]:
+def decode_chunk(files: Sequence[Source], *, size: tuple[int, int], to: io.FileIO) -> list[Row]:
     """Decode `files` and write the readable ones to an unbuffered file, one after the other.
 
-    Each takes H * W * 3 bytes, from the file's position on. A broken file only says why in its
-    row; raises OSError when `to` cannot be written.
+    Each takes H * W * 3 bytes, from the file's position on. Cuts from one image that follow each
+    other share its decoding. A broken file only says why in its row; raises OSError when `to`
+    cannot be written.
     """
     rows = []
+    frame: _Frame | None = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for file in files:
-            row, pixels = _decode_file(file, size)
+        for source in files:
+            if isinstance(source, str):
+                row, pixels = _decode_file(source, size)
+            else:
+                if frame is None or frame.file != source.file:
+                    frame = _decode_frame(source.file)
+                row, pixels = _cut(frame, source.box, size)
             write_all(to, pixels)
             rows.append(row)
     return rows
@@ -90,6 +108,11 @@ def decode(data: bytes, *, size: tuple[int, int]) -> tuple[Image.Image, tuple[in
     return _on_white(small), original
 
 
+def name_of(source: Source) -> str:
+    """The file that a source is, or is cut from."""
+    return source if isinstance(source, str) else source.file
+
+
 def count_readable(rows: Sequence[Row]) -> int:
     """How many of the files could be decoded."""
     return sum(not row.reason for row in rows)
@@ -106,34 +129,80 @@ def serve() -> None:
     """Decode chunks for another process, until it closes stdin or ends.
 
     Arguments: the file to write to, height, width. A line of stdin is a JSON list of a byte
-    position and the files to decode. The answer is a line of JSON on stdout: the rows, or an
-    error number when the pixels cannot be written.
+    position and the files to decode, a cut as a list of a file and a box. The answer is a line of
+    JSON on stdout: the rows, or an error number when the pixels cannot be written.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     size = (int(sys.argv[2]), int(sys.argv[3]))
     with open(sys.argv[1], "r+b", buffering=0) as images:
         for line in sys.stdin:
             at, *files = json.loads(line)
+            sources = [f if isinstance(f, str) else Cut(f[0], tuple(f[1])) for f in files]
             try:
                 images.seek(at)
-                answer: object = decode_chunk(files, size=size, to=images)
+                answer: object = decode_chunk(sources, size=size, to=images)
             except OSError as error:
                 answer = error.errno
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
 
 
+class _Frame(NamedTuple):
+    """An image to cut from, at its full size; `reason` says why there is none."""
+
+    file: str
+    reason: str = ""
+    digest: str = ""
+    image: Image.Image | None = None
+
+
 def _decode_file(file: str, size: tuple[int, int]) -> tuple[Row, bytes]:
     try:
         data = _read(file)
         image, original = decode(data, size=size)
-    except OSError as error:
-        return Row(error.strerror or str(error)), b""
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
-        return Row(str(error) or type(error).__name__), b""
+        return Row(_reason(error)), b""
     return Row("", blake2b(data, digest_size=16).hexdigest(), *original), image.tobytes()
+
+
+def _decode_frame(file: str) -> _Frame:
+    try:
+        data = _read(file)
+        image = _open(data)
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        turn = _orientation(image)
+        whole = _on_white(_eight_bit(image))
+        upright = whole.transpose(_TURNS[turn]) if turn in _TURNS else whole
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
+        return _Frame(file, _reason(error))
+    return _Frame(file, "", blake2b(data, digest_size=16).hexdigest(), upright)
+
+
+def _cut(
+    frame: _Frame, box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[Row, bytes]:
+    """The whole pixels of the frame that lie in the box, at `size`."""
+    if frame.image is None:
+        return Row(frame.reason), b""
+    left, top = max(round(box[0]), 0), max(round(box[1]), 0)
+    right = min(round(box[0] + box[2]), frame.image.width)
+    bottom = min(round(box[1] + box[3]), frame.image.height)
+    if right <= left or bottom <= top:
+        return Row("the box lies outside the image"), b""
+    part = frame.image.crop((left, top, right, bottom))
+    small = part.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    digest = blake2b(f"{frame.digest} {box}".encode(), digest_size=16).hexdigest()
+    return Row("", digest, bottom - top, right - left), small.tobytes()
+
+
+def _reason(error: Exception) -> str:
+    told = isinstance(error, OSError) and error.strerror
+    return told or str(error) or type(error).__name__
 
 
 def _read(file: str) -> bytes:

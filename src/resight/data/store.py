@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from resight.data.build import IMAGES, build_store, read_rows
-from resight.data.decode import Row
+from resight.data.decode import Cut, Row, Source, name_of
 from resight.errors import DataError
 from resight.records import Crops, IntArray
 
@@ -38,8 +39,9 @@ class ImageStore:
     """N decoded crops, the rows of `crops` in the same order.
 
     images: (N, H, W, 3) uint8 RGB, read only, on disk. original_sizes: (N, 2) int64 height and
-    width of the files. digests: (N,) hexadecimal blake2b of the files' bytes, equal for
-    duplicates. broken: what was left out. folder: where the store lies.
+    width of the files, or of what lies within a box. digests: (N,) hexadecimal blake2b of the
+    files' bytes and boxes, equal for duplicates. broken: what was left out. folder: where the store
+    lies.
     """
 
     crops: Crops
@@ -66,7 +68,8 @@ class ImageStore:
 
         A store is found again by its files' relative paths, sizes and times of change, and by
         `size`. It lies in `cache`, else in $RESIGHT_CACHE, else in the user's cache folder.
-        Crops that cannot be read are logged and left out, or an error when `strict`.
+        Crops that cannot be read, and those whose box lies outside their frame, are logged and
+        left out, or an error when `strict`.
         workers: decoding processes, by default one per core.
 
         Raises DataError when no crop can be read, when one cannot and `strict`, and when the
@@ -78,7 +81,7 @@ class ImageStore:
             raise ValueError(f"workers is {workers}, expected >= 1")
         if not len(crops):
             raise DataError(f"{crops.root} holds no crops")
-        files = [os.path.join(crops.root, path) for path in crops.paths]
+        files = _sources(crops)
         folder = (cache or cache_folder()).expanduser() / "images" / _key(crops.paths, files, size)
         build_store(folder, files, size=size, workers=workers)
         store = _load(folder, crops, size)
@@ -104,11 +107,20 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resight"
 
 
-def _key(paths: Sequence[str], files: Sequence[str], size: tuple[int, int]) -> str:
-    """The name of the store: changes with any file's path, length or time of change."""
+def _sources(crops: Crops) -> list[Source]:
+    if crops.boxes is None:
+        return [os.path.join(crops.root, path) for path in crops.paths]
+    files = (str(crops.file(row)) for row in range(len(crops)))
+    return [Cut(file, tuple(box)) for file, box in zip(files, crops.boxes.tolist(), strict=True)]
+
+
+def _key(paths: Sequence[str], files: Sequence[Source], size: tuple[int, int]) -> str:
+    """The name of the store: changes with any file's path, length, time of change or box."""
     digest = blake2b(f"{_VERSION} {size[0]} {size[1]}".encode(), digest_size=12)
+    stamp = lru_cache(maxsize=1)(_stamp)  # crops of one frame follow each other
     for path, file in zip(paths, files, strict=True):
-        digest.update(f"\0{path}\0{_stamp(file)}".encode())
+        box = "" if isinstance(file, str) else f" {file.box}"
+        digest.update(f"\0{path}\0{stamp(name_of(file))}{box}".encode())
     return f"{digest.hexdigest()}-{size[0]}x{size[1]}"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from resight.data.columns import Columns
 from resight.errors import DataError
 from resight.records import SPLITS
 
@@ -42,20 +42,9 @@ _USUAL_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Columns:
-    """What is written about each of N crops, as text, before names become numbers.
-
-    paths: relative to the data's root, or absolute. splits: None when all are "train".
-    identities: None per crop without one. distractor: the identity that matches nobody.
-    """
-
-    paths: Sequence[str]
-    splits: Sequence[str] | None = None
-    cameras: Sequence[str] | None = None
-    identities: Sequence[str | None] | None = None
-    times: Sequence[float] | None = None
-    distractor: str | None = None
+def is_table(file: Path) -> bool:
+    """Whether a file's name says that it is a table of crops."""
+    return file.suffix.lower() in TABLE_SUFFIXES
 
 
 def read_table(file: Path) -> Columns:

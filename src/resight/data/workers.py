@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from resight.data import decode
-from resight.data.decode import Row
+from resight.data.decode import Row, Source, name_of
 from resight.errors import DataError
 
 Rows = list[Row]
@@ -34,7 +34,7 @@ _KEEP_MEMORY = {
 
 
 def decode_chunks(
-    chunks: Sequence[Sequence[str]],
+    chunks: Sequence[Sequence[Source]],
     *,
     size: tuple[int, int],
     images: Path,
@@ -60,7 +60,7 @@ def decode_chunks(
 
 
 def _in_processes(
-    tasks: Iterable[tuple[int, Sequence[str]]], size: tuple[int, int], images: Path, workers: int
+    tasks: Iterable[tuple[int, Sequence[Source]]], size: tuple[int, int], images: Path, workers: int
 ) -> Generator[tuple[int, Rows], None, None]:
     with ExitStack() as stack:
         idle: SimpleQueue[_Worker] = SimpleQueue()
@@ -78,7 +78,7 @@ def _in_processes(
             yield place, future.result()
 
 
-def _hand_out(idle: SimpleQueue[_Worker], at: int, chunk: Sequence[str]) -> Rows:
+def _hand_out(idle: SimpleQueue[_Worker], at: int, chunk: Sequence[Source]) -> Rows:
     worker = idle.get()
     try:
         return worker.decode(at, chunk)
@@ -113,7 +113,7 @@ class _Worker:
             self._process.kill()
         self._process.communicate()
 
-    def decode(self, at: int, files: Sequence[str]) -> Rows:
+    def decode(self, at: int, files: Sequence[Source]) -> Rows:
         """Write the readable images of `files` from byte `at` on, and tell of each file."""
         assert self._process.stdin
         assert self._process.stdout
@@ -126,7 +126,8 @@ class _Worker:
         if not line:
             raise DataError(
                 f"a process was ended (exit code {self._process.wait()}) while it decoded "
-                f"{files[0]} … {files[-1]}, perhaps for lack of memory: try fewer workers"
+                f"{name_of(files[0])} … {name_of(files[-1])}, perhaps for lack of memory: "
+                "try fewer workers"
             )
         answer = json.loads(line)
         if isinstance(answer, int):

@@ -1,0 +1,161 @@
+"""CUHK03: labelled and detected boxes, the new protocol (767/700) and the classic one (1367/100).
+
+Published as cuhk-03.mat, an HDF5 file with the pixels inside, which resight does not unpack; people
+keep it as CUHK03-NP, packaged like Market-1501 (labeled/ and detected/), or unpacked to PNG files
+beside the lists of the protocols.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from resight.data.columns import Columns, Listed, as_columns
+from resight.data.layouts import market
+from resight.data.layouts.splits import read_folders
+from resight.data.listing import folders_in, list_images
+from resight.errors import ConfigError, DataError
+
+BOXES = {"detected": "detected", "labelled": "labeled"}
+TRIALS = 20
+
+_LIKE = "0001_c1_1.png is identity 1 seen by camera 1"
+_NAME = re.compile(r"(\d+)_(\d+)_([12])_\d+\.\w+$")
+_RAW = "cuhk-03.mat"
+
+
+def read_new(root: Path, boxes: str) -> Columns:
+    """The new protocol; boxes: "detected" or "labelled"."""
+    if market.fits_market(root):
+        return as_columns(_packaged(root, "", boxes))
+    folder = _folder(root, (BOXES[boxes], boxes, f"cuhk03-np-{BOXES[boxes]}"))
+    if folder is not None and market.fits_market(root / folder):
+        return as_columns(_packaged(root, f"{folder}/", boxes))
+    return as_columns(_unpacked(root, boxes))
+
+
+def read_classic(root: Path, boxes: str, trial: int) -> Columns:
+    """One of the 20 classic splits, trial 1 … 20, from splits_classic_*.json.
+
+    Of the 100 test identities, images of the first camera are queries, those of the second
+    gallery. Raises ConfigError when there is no such trial.
+    """
+    splits = _classic_splits(root / f"splits_classic_{BOXES[boxes]}.json")
+    if not 1 <= trial <= len(splits):
+        raise ConfigError(f"CUHK03 has the classic splits 1 … {len(splits)}, there is no {trial}")
+    tested = {_person(name) for name in splits[trial - 1]}
+    folder = _images_folder(root, boxes)
+    rows = []
+    for path in list_images(root / folder):
+        match = _match(root / folder, path)
+        split = "train"
+        if _person(path) in tested:
+            split = "query" if match[3] == "1" else "gallery"
+        rows.append(Listed(f"{folder}/{path}", split, f"c{match[3]}", _person(path)))
+    return as_columns(rows)
+
+
+def fits_both(root: Path) -> bool:
+    """Whether this is CUHK03 twice over, with labelled and with detected boxes."""
+    folders = {name.lower() for name in folders_in(root)}
+    pairs = ({"labeled", "detected"}, {"images_labeled", "images_detected"})
+    return any(pair <= folders for pair in pairs) or _folder(root, ("cuhk03_release",)) is not None
+
+
+def _packaged(root: Path, part: str, boxes: str) -> list[Listed]:
+    layout = f"cuhk03-{boxes}"
+    rows = read_folders(root / part, market.FOLDERS, market.market_name, layout=layout, like=_LIKE)
+    return [row._replace(path=part + row.path) for row in rows]
+
+
+def _unpacked(root: Path, boxes: str) -> list[Listed]:
+    """Unpacked images, and the split from the MATLAB file of Zhong et al. (CVPR 2017)."""
+    folder = _images_folder(root, boxes)
+    file = root / f"cuhk03_new_protocol_config_{BOXES[boxes]}.mat"
+    table = _mat(file)
+    try:
+        names = [str(cell.item()) for cell in table["filelist"].ravel()]
+        people = [str(int(label)) for label in table["labels"].ravel()]
+        kinds = {
+            "train": table["train_idx"].ravel(),
+            "query": table["query_idx"].ravel(),
+            "gallery": table["gallery_idx"].ravel(),
+        }
+        return [
+            Listed(f"{folder}/{names[i]}", split, _camera(file, names[i]), people[i])
+            for split, rows in kinds.items()
+            for i in (int(row) - 1 for row in rows)
+        ]
+    except (KeyError, ValueError, IndexError) as error:
+        raise DataError(
+            f"{file} is no split of CUHK03, which has filelist, labels, train_idx, query_idx and "
+            f"gallery_idx: {error}"
+        ) from error
+
+
+def _mat(file: Path) -> dict[str, Any]:
+    import scipy.io
+
+    try:
+        table: dict[str, Any] = scipy.io.loadmat(file)
+    except NotImplementedError as error:
+        raise DataError(f"{file} is a MATLAB 7.3 file: save it as version 7 or older") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"cannot read the split {file}: {error}") from error
+    return table
+
+
+def _classic_splits(file: Path) -> list[list[str]]:
+    """The names of the test images of each split, whose paths may be of any system."""
+    try:
+        splits = json.loads(file.read_text(encoding="utf-8"))
+        return [[PureWindowsPath(row[0]).name for row in split["query"]] for split in splits]
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{file.parent} lacks {file.name}, which has the classic splits of CUHK03"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise DataError(f"cannot read the classic splits {file}: {error!r}") from error
+
+
+def _images_folder(root: Path, boxes: str) -> str:
+    folder = _folder(root, (f"images_{BOXES[boxes]}", f"cuhk03_{BOXES[boxes]}"))
+    if folder is not None:
+        return folder
+    raw = [place for place in (root, root / "cuhk03_release") if (place / _RAW).is_file()]
+    if raw:
+        raise DataError(
+            f"{raw[0] / _RAW} holds the images as MATLAB 7.3 arrays, which resight does not read: "
+            f"unpack them to {root / f'images_{BOXES[boxes]}'}, or take CUHK03-NP"
+        )
+    raise DataError(
+        f"{root} lacks images_{BOXES[boxes]} and {BOXES[boxes]}/bounding_box_train, one of which "
+        f"the layout 'cuhk03-{boxes}' needs"
+    )
+
+
+def _folder(root: Path, names: tuple[str, ...]) -> str | None:
+    """The first of these folders that is there, whatever its capitals."""
+    there = {name.lower(): name for name in folders_in(root)}
+    return next((there[name] for name in names if name in there), None)
+
+
+def _match(folder: Path, path: str) -> re.Match[str]:
+    match = _NAME.match(PurePosixPath(path).name)
+    if match is None:
+        raise DataError(
+            f"{folder / path} is not named as in CUHK03, where 1_001_2_06.png is person 1 of the "
+            "first pair of cameras, seen by the second"
+        )
+    return match
+
+
+def _camera(file: Path, name: str) -> str:
+    return f"c{_match(file, name)[3]}"
+
+
+def _person(path: str) -> str:
+    """The pair of cameras and the person's number in it."""
+    return "_".join(PurePosixPath(path).name.split("_")[:2])
