@@ -18,8 +18,10 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from resight.api import (
         ablate,
+        calibrate,
         check_data,
         cluster,
+        compare,
         demo,
         evaluate,
         list_methods,
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "ablate": "resight.api",
+    "calibrate": "resight.api",
     "check_data": "resight.api",
     "cluster": "resight.api",
+    "compare": "resight.api",
     "demo": "resight.api",
     "evaluate": "resight.api",
     "list_methods": "resight.api",
@@ -54,8 +58,10 @@ __all__ = [
     "Recipe",
     "ResightError",
     "ablate",
+    "calibrate",
     "check_data",
     "cluster",
+    "compare",
     "demo",
     "evaluate",
     "list_methods",

@@ -24,12 +24,14 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("report",): "report",
     ("cluster",): "cluster",
     ("ablate",): "ablate",
+    ("compare",): "compare",
+    ("calibrate",): "calibrate",
     ("methods",): "list_methods",
     ("methods", "show"): None,
     ("methods", "tables"): None,
     ("data", "check"): "check_data",
 }
-SHORTHANDS = {"backbone", "weights", "epochs", "set_", "eps", "k1"}
+SHORTHANDS = {"backbone", "weights", "epochs", "set_", "eps", "k1", "json_", "protocols"}
 
 
 def loaded_by(program: str) -> set[str]:
@@ -76,13 +78,24 @@ def test_every_command_is_a_function(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "train", "resume", "evaluate", "report", "cluster", "ablate"]
+    "name",
+    [
+        "demo",
+        "train",
+        "resume",
+        "evaluate",
+        "report",
+        "cluster",
+        "ablate",
+        "compare",
+        "calibrate",
+    ],
 )
 def test_a_command_and_its_function_agree(name: str) -> None:
     command = next(c for c in cli.app.registered_commands if c.callback.__name__ == name)
     options = inspect.signature(command.callback).parameters
     arguments = inspect.signature(getattr(package, name)).parameters
-    renamed = {"run": "run_folder"}
+    renamed = {"run": "run_folder", "runs": "run_folders"}
     known = {renamed.get(key, key) for key in options if key not in SHORTHANDS}
     assert known == set(arguments) - {"settings"}
     for key, option in options.items():

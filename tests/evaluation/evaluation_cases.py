@@ -27,7 +27,7 @@ def smooth_vectors(rng, n, dim=16):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def make_crops(identities=None, cameras=None, splits=None, n=None):
+def make_crops(identities=None, cameras=None, splits=None, n=None, tracks=None, times=None):
     n = len(identities) if n is None else n
     return Crops(
         root=Path("photos"),
@@ -35,6 +35,8 @@ def make_crops(identities=None, cameras=None, splits=None, n=None):
         splits=np.array(["train"] * n if splits is None else splits),
         identities=None if identities is None else np.asarray(identities, np.int64),
         cameras=None if cameras is None else np.asarray(cameras, np.int64),
+        tracks=None if tracks is None else np.asarray(tracks, np.int64),
+        times=None if times is None else np.asarray(times, np.float64),
         camera_names=() if cameras is None else tuple("abcdefgh"[: max(cameras, default=0) + 1]),
     )
 

@@ -47,9 +47,14 @@ def figures(truth, scores):
     """(Q, 4): step AP, market AP, inverse negative penalty, first rank; NaN where not counted."""
     table = np.full((len(truth.query_ids), 4), NAN)
     for query, identity in enumerate(truth.query_ids):
-        ranked = answers(truth, query, scores)
-        places = [place for place, (_, right) in enumerate(ranked, start=1) if right]
-        if identity > 0 and places:
-            penalty = len(places) / places[-1]
-            table[query] = step_ap(ranked), market_ap(ranked), penalty, places[0]
+        if identity > 0:
+            table[query] = figures_of(answers(truth, query, scores))
     return table
+
+
+def figures_of(ranked):
+    """The same four of one query's answers; NaN without a right one."""
+    places = [place for place, (_, right) in enumerate(ranked, start=1) if right]
+    if not places:
+        return (NAN,) * 4
+    return step_ap(ranked), market_ap(ranked), len(places) / places[-1], places[0]

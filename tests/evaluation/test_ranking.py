@@ -229,3 +229,9 @@ def test_arrays_that_do_not_fit_are_refused():
         rank(vectors, vectors, ids, ids, ranks=(0, 1))
     with pytest.raises(ConfigError, match="step, market"):
         rank(vectors, vectors, ids, ids, ap="trapezoid")
+
+
+def test_identities_below_junk_are_refused():
+    vectors = smooth_vectors(np.random.default_rng(8), 2)
+    with pytest.raises(ValueError, match=r"gallery_ids holds -7, expected -1 \(junk\)"):
+        rank(vectors, vectors, np.array([1, 2]), np.array([-7, 2]))

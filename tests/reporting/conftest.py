@@ -143,7 +143,7 @@ def evaluation(root: Path, crops: list[Crop]) -> dict[str, object]:
     kinds += [("worst", 0.15), ("worst", 0.1)]
     return {
         "root": str(root),
-        "protocol": "splits",
+        "protocol": "market1501",
         "figures": figures(61.3),
         "notes": ["12 queries without a match in the gallery dropped"],
         "comparison": [

@@ -1,8 +1,10 @@
 """The commands as Python functions; the command line adds options and printing, nothing else."""
 
 from resight.api.ablating import ablate
+from resight.api.calibrating import calibrate
 from resight.api.checking import check_data
 from resight.api.clustering import cluster
+from resight.api.comparing import compare
 from resight.api.demonstrating import demo
 from resight.api.evaluating import evaluate
 from resight.api.reporting import report
@@ -11,8 +13,10 @@ from resight.methods import list_methods
 
 __all__ = [
     "ablate",
+    "calibrate",
     "check_data",
     "cluster",
+    "compare",
     "demo",
     "evaluate",
     "list_methods",

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from resight.data import ImageStore, read_crops
 from resight.data.colour import colour_histogram
 from resight.device import Device, Precision
+from resight.errors import ConfigError
 from resight.evaluation import (
+    PROTOCOLS,
     Evaluation,
+    Listed,
+    Options,
     RankedList,
     automatic_protocol,
+    cosine,
     fused,
     fusion_weights,
     ranked_lists,
 )
 from resight.evaluation import evaluate as evaluate_features
-from resight.evaluation.ranking import APRule
+from resight.evaluation.bootstrap import intervals
+from resight.evaluation.expansion import Expanded
+from resight.evaluation.needs import held_out
+from resight.evaluation.options import APRule
+from resight.evaluation.reranking import Reranked
+from resight.evaluation.similarity import Scores
+from resight.files import write_atomically
 from resight.models import Encoder, EncoderSpec, build_encoder, load
 from resight.records import GLOBAL, Crops, Features, IntArray
 from resight.training.extract import extract
@@ -31,6 +44,14 @@ from resight.training.run_folder import RunFolder
 
 log = logging.getLogger(__name__)
 
+LEVEL = 0.95
+DEFAULTS = Options()
+
+
+def protocols() -> Mapping[str, Listed]:
+    """What `protocol` can be besides "auto", with a line about each."""
+    return PROTOCOLS
+
 
 def evaluate(
     run_folder: str | Path,
@@ -38,8 +59,15 @@ def evaluate(
     *,
     protocol: str = "auto",
     ap: APRule = "step",
+    within: float = DEFAULTS.within,
+    far: Sequence[float] | None = None,
+    trials: int = DEFAULTS.trials,
+    unknown: float = DEFAULTS.unknown,
+    seed: int = DEFAULTS.seed,
     baselines: bool = False,
     fuse: float | None = None,
+    rerank: bool = False,
+    expand: int | None = None,
     layout: str = "auto",
     camera_pattern: str | None = None,
     device: str = "auto",
@@ -47,39 +75,47 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures of a run's encoder on labelled crops; without labels, label-free ones.
 
-    data: other crops than the run's own. protocol, ap: as in `resight.evaluation.evaluate`.
+    data: other crops than the run's own. protocol: as in `resight.evaluation.evaluate`. ap, within,
+    far, trials, unknown, seed: as in `resight.evaluation.Options`; far None for its default.
     baselines: also colour histograms and the network before training. fuse: of a model with n
     parts, the weight (0 … 1 / n) of each part's distances beside the whole image's, which alone
-    count by default; see `resight.evaluation.fused`. The result is written to the run folder as
-    evaluation.json (evaluation-NAME.json for other data) and returned: protocol, figures in
-    percent, notes, ranked lists, with fuse its value, and with baselines a comparison.
+    count by default; see `resight.evaluation.fused`. rerank: k-reciprocal re-ranking. expand: how
+    many first answers each query is expanded by.
 
-    Raises ConfigError when fuse does not fit the model.
+    The result is returned and written to the run folder: protocol, figures in percent, their
+    intervals (95%, bootstrap over identities), notes, ranked lists, with fuse its value, and with
+    baselines a comparison. The file is evaluation.json, of other data evaluation-NAME.json;
+    re-ranked and expanded results have files of their own, evaluation-reranked.json and
+    evaluation-expanded.json, and say so in `scores` and their notes. A file of the same name that
+    ends in .parquet has a row per counted query, where figures are means over queries.
+
+    Raises ConfigError when fuse does not fit the model, for an option that the protocol does not
+    use, for rerank together with expand, and for either where nothing is ranked.
     """
     folder = RunFolder.open(run_folder)
     asked = folder.settings()
+    rates = DEFAULTS.far if far is None else tuple(far)
+    options = Options(ap=ap, within=within, far=rates, trials=trials, unknown=unknown, seed=seed)
+    ranked_by = Ranker.choose(rerank=rerank, expand=expand)
     encoder, size = load(folder.path)
     weights = None if fuse is None else fusion_weights(encoder.spec.views, fuse)
     if data is None:
-        crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
-    else:
-        crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
+        layout, camera_pattern = asked.layout, asked.camera_pattern
+    crops = read_crops(data or asked.data, layout=layout, camera_pattern=camera_pattern)
     store = ImageStore.open(crops, size=size)
     place = Device.choose(device, precision)
-    judge = Judge(store, place, protocol=protocol, ap=ap, fuse=fuse)
+    judge = Judge(store, place, protocol=protocol, options=options, fuse=fuse, ranker=ranked_by)
     features = judge.embed(encoder)
     evaluation = judge.figures(features)
     if weights is not None:
-        evaluation = _with_note(evaluation, weights)
+        evaluation = _with_note(evaluation, _of_fusion(weights))
     comparison = []
     if baselines:
         comparison = judge.baselines(folder.recipe().encoder, seed=asked.seed)
         name = judge.named("trained without labels")
         comparison.append({"name": name, "figures": dict(evaluation.figures)})
-    log.info("%s: %s", evaluation.protocol, summary(evaluation.figures))
-    for note in evaluation.notes:
-        log.info("  %s", note)
-    name = "evaluation" if data is None else f"evaluation-{Path(data).stem}"
+    _tell(ranked_by.named(evaluation.protocol), evaluation)
+    name = "-".join(filter(None, ["evaluation", Path(data).stem if data else "", ranked_by.suffix]))
     return write_evaluation(folder, judge, features, evaluation, comparison, name=name)
 
 
@@ -96,11 +132,50 @@ def write_evaluation(
     result: dict[str, Any] = {"root": str(judge.crops.root.absolute()), **evaluation.as_dict()}
     if judge.fuse is not None:
         result["fuse"] = judge.fuse
+    if judge.ranker.name:
+        result |= {"scores": judge.ranker.name, **judge.ranker.asked}
+    if spans := _intervals(evaluation, judge.crops):
+        result |= {"intervals": spans, "level": LEVEL}
     if comparison:
         result["comparison"] = comparison
     result["ranked_lists"] = judge.ranked_lists(features, evaluation)
     folder.write_json(f"{name}.json", result)
+    _write_queries(folder.path / f"{name}.parquet", evaluation, judge.crops)
     return result
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """What galleries are ranked by, and what results then have to be called.
+
+    name: empty for plain cosine similarity. suffix: of the files that results are written to.
+    asked: the options that chose it.
+    """
+
+    scores: Scores
+    name: str = ""
+    suffix: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def choose(cls, *, rerank: bool, expand: int | None) -> Ranker:
+        """Cosine similarity, re-ranking or query expansion; raises ConfigError for both at once."""
+        if rerank and expand is not None:
+            raise ConfigError("rerank and expand are alternatives: leave one of them out")
+        if rerank:
+            used = Reranked()
+            about = f"re-ranked, k1 {used.k1}, k2 {used.k2}, lambda {used.weight:g}"
+            return cls(used, about, "reranked", {"rerank": True})
+        if expand is not None:
+            if expand < 1:
+                raise ConfigError(f"expand is {expand}; give 1 or more first answers")
+            about = f"queries expanded by {expand} answers"
+            return cls(Expanded(expand), about, "expanded", {"expand": expand})
+        return cls(cosine)
+
+    def named(self, what: str) -> str:
+        """`what`, and how it was ranked unless by plain cosine similarity."""
+        return ", ".join(filter(None, [what, self.name]))
 
 
 class Judge:
@@ -108,6 +183,7 @@ class Judge:
 
     crops: the judged ones, queries and gallery where the data has them, otherwise all.
     fuse: the weight of each part in the embeddings of networks, None for the global view alone.
+    ranker: what galleries are ranked by, cosine similarity where none is given.
     """
 
     def __init__(
@@ -116,15 +192,22 @@ class Judge:
         device: Device,
         *,
         protocol: str = "auto",
-        ap: APRule = "step",
+        options: Options | None = None,
         fuse: float | None = None,
+        ranker: Ranker | None = None,
     ) -> None:
         self._device = device
         self._feed = Feed(store, device)
         self._store = store
         self._protocol = automatic_protocol(store.crops) if protocol == "auto" else protocol
-        self._ap = ap
+        self._options = options or Options()
         self.fuse = fuse
+        self.ranker = ranker or Ranker(cosine)
+        if self.ranker.name and self._protocol == "label-free":
+            raise ConfigError(
+                "protocol 'label-free' ranks nothing, so there is nothing to re-rank or expand; "
+                "leave that out, or give crops with identities"
+            )
         self._rows = _judged(store.crops, self._protocol)
         self.crops = store.crops.select(self._rows)
 
@@ -136,11 +219,20 @@ class Judge:
 
     def named(self, network: str) -> str:
         """What a network's figures are called in a comparison."""
-        return network if self.fuse is None else f"{network}, fused {self.fuse:g}"
+        return self.ranker.named(
+            network if self.fuse is None else f"{network}, fused {self.fuse:g}"
+        )
 
     def figures(self, features: Features) -> Evaluation:
         """Evaluate features of the judged crops."""
-        return evaluate_features(features, self.crops, protocol=self._protocol, ap=self._ap)
+        evaluation = evaluate_features(
+            features,
+            self.crops,
+            protocol=self._protocol,
+            options=self._options,
+            scores=self.ranker.scores,
+        )
+        return _with_note(evaluation, self.ranker.name) if self.ranker.name else evaluation
 
     def baselines(self, spec: EncoderSpec, *, seed: int) -> list[dict[str, Any]]:
         """Colour histograms, and the network before training."""
@@ -149,7 +241,10 @@ class Judge:
         untrained = self.embed(build_encoder(spec, seed=seed))
         start = "untrained" if spec.weights == "none" else f"{spec.weights} features, untrained"
         return [
-            {"name": "colour histograms", "figures": dict(self.figures(colours).figures)},
+            {
+                "name": self.ranker.named("colour histograms"),
+                "figures": dict(self.figures(colours).figures),
+            },
             {"name": self.named(start), "figures": dict(self.figures(untrained).figures)},
         ]
 
@@ -157,11 +252,13 @@ class Judge:
         """Best, typical and worst queries with their first answers, for pictures."""
         if automatic_protocol(self.crops) == "label-free":
             return []
-        if evaluation.ranking is None:
-            evaluation = evaluate_features(features, self.crops, ap=self._ap)
+        scores = self.ranker.scores
+        if evaluation.trial is None:
+            options = Options(ap=self._options.ap)
+            evaluation = evaluate_features(features, self.crops, options=options, scores=scores)
         return [
             _with_captions(ranked, self.crops)
-            for ranked in ranked_lists(features, self.crops, evaluation)
+            for ranked in ranked_lists(features, self.crops, evaluation, scores=scores)
         ]
 
 
@@ -170,18 +267,57 @@ def summary(figures: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.1f}" for name, value in figures.items())
 
 
+def _tell(name: str, evaluation: Evaluation) -> None:
+    log.info("%s: %s", name, summary(evaluation.figures))
+    for note in evaluation.notes:
+        log.info("  %s", note)
+
+
 def _judged(crops: Crops, protocol: str) -> IntArray:
-    if protocol == "label-free":
-        return np.arange(len(crops))
-    held_out = np.flatnonzero(crops.splits != "train")
-    return held_out if len(held_out) else np.arange(len(crops))
+    return np.arange(len(crops)) if protocol == "label-free" else held_out(crops)
 
 
-def _with_note(evaluation: Evaluation, weights: Mapping[str, float]) -> Evaluation:
-    """The same figures, and that they are of fused distances."""
-    shares = ", ".join(f"{view} {weight:g}" for view, weight in weights.items())
-    note = f"distances are fused, the weights of the views are {shares}"
+def _with_note(evaluation: Evaluation, note: str) -> Evaluation:
     return replace(evaluation, notes=(note, *evaluation.notes))
+
+
+def _of_fusion(weights: Mapping[str, float]) -> str:
+    shares = ", ".join(f"{view} {weight:g}" for view, weight in weights.items())
+    return f"distances are fused, the weights of the views are {shares}"
+
+
+def _intervals(evaluation: Evaluation, crops: Crops) -> dict[str, list[float]]:
+    """[low, high] in percent of each figure that is a mean over queries of several identities."""
+    if evaluation.ranking is None or evaluation.queries is None or crops.identities is None:
+        return {}
+    identities = crops.identities[evaluation.queries]
+    spans = intervals(evaluation.ranking, identities, level=LEVEL)
+    return {name: [*span] for name, span in spans.items() if not np.isnan(span).any()}
+
+
+def _write_queries(file: Path, evaluation: Evaluation, crops: Crops) -> None:
+    """A row per counted query, or no file where the figures are no means over queries."""
+    ranking, queries = evaluation.ranking, evaluation.queries
+    if ranking is None or queries is None or crops.identities is None:
+        file.unlink(missing_ok=True)
+        return
+    counted = np.flatnonzero(ranking.counted)
+    rows = queries[counted]
+    cameras = [None] * len(rows) if crops.cameras is None else crops.cameras[rows].tolist()
+    table = pa.table(
+        {
+            "path": [crops.paths[row] for row in rows],
+            "identity": [crops.identity_names[i - 1] for i in crops.identities[rows]],
+            "camera": pa.array(
+                [None if c is None else crops.camera_names[c] for c in cameras], pa.string()
+            ),
+            "ap_step": ranking.ap_step[counted],
+            "ap_market": ranking.ap_market[counted],
+            "inp": ranking.inp[counted],
+            "first": ranking.first[counted],
+        }
+    )
+    write_atomically(file, lambda draft: pq.write_table(table, draft))
 
 
 def _with_captions(ranked: RankedList, crops: Crops) -> dict[str, Any]:

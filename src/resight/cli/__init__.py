@@ -16,7 +16,19 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from resight.cli import ablate, cluster, data, demo, evaluate, methods, report, resume, train
+from resight.cli import (
+    ablate,
+    calibrate,
+    cluster,
+    compare,
+    data,
+    demo,
+    evaluate,
+    methods,
+    report,
+    resume,
+    train,
+)
 from resight.errors import ResightError
 
 app = typer.Typer(
@@ -35,6 +47,8 @@ COMMANDS = (
     report.report,
     cluster.cluster,
     ablate.ablate,
+    compare.compare,
+    calibrate.calibrate,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -3,9 +3,10 @@
 from resight.evaluation.evaluate import automatic_protocol, evaluate
 from resight.evaluation.fusion import fused, fusion_weights
 from resight.evaluation.lists import Hit, RankedList, ranked_lists
+from resight.evaluation.options import Options
 from resight.evaluation.protocols import PROTOCOLS
 from resight.evaluation.ranking import Ranking, rank, rank_blocks
-from resight.evaluation.record import Evaluation, Trial
+from resight.evaluation.record import Evaluation, Listed, Trial
 from resight.evaluation.similarity import cosine
 from resight.evaluation.truth import Truth
 
@@ -13,6 +14,8 @@ __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "Hit",
+    "Listed",
+    "Options",
     "RankedList",
     "Ranking",
     "Trial",

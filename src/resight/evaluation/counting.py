@@ -8,19 +8,33 @@ import numpy as np
 STEP, MARKET, PENALTY, FIRST = range(4)
 CELLS = 256
 SMALLEST_SPAN = np.float32(1e-30)
+EXCLUDED = np.float32(-np.inf)
+
+
+@numba.njit(cache=True, nogil=True)
+def _without(row, orders, runs):  # type: ignore[no-untyped-def]
+    """The scores of a row, -inf where it excludes an answer: orders[e][runs[e, 0] : runs[e, 1]]."""
+    if len(orders) == 0:
+        return row
+    kept = row.copy()
+    for e in range(len(orders)):
+        for place in range(runs[e, 0], runs[e, 1]):
+            kept[orders[e, place]] = EXCLUDED
+    return kept
 
 
 @numba.njit(cache=True, nogil=True)
 def _right_scores(row, members, query_camera, gallery_cameras, own):  # type: ignore[no-untyped-def]
     """Ascending scores of the right answers among `members`, all of the query's identity.
 
-    Also returns the removed members' scores: same camera as the query, or the query's own crop.
+    Also returns the removed members' scores: same camera as the query, the query's own crop, or
+    excluded.
     """
     right = np.empty(len(members), dtype=row.dtype)
     removed = np.empty(len(members), dtype=row.dtype)
     n_right, n_removed = 0, 0
     for j in members:
-        if j == own or gallery_cameras[j] == query_camera:
+        if j == own or gallery_cameras[j] == query_camera or row[j] == EXCLUDED:
             removed[n_removed] = row[j]
             n_removed += 1
         else:
@@ -117,23 +131,51 @@ def _summarise(right, wrong, out):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def summarise_rows(  # type: ignore[no-untyped-def]
-    scores, order, starts, stops, query_cameras, gallery_cameras, own, junk
+    scores, of_query, runs, order, gallery_cameras, junk, orders
 ):
     """(B, 4) float64: STEP, MARKET, PENALTY and FIRST of each row of `scores` (B, G) float32.
 
-    Scores are finite.
-    order: (G,) gallery rows sorted by identity; the query's identity is order[start:stop].
-    starts, stops, query_cameras, own: (B,) int64; own is the query's gallery row, or -1.
-    gallery_cameras: (G,) int64. junk: (J,) gallery rows that are neither right nor wrong.
+    Scores are finite; the other arguments are those of `Lookup`.
     Rows without any right answer are NaN.
     """
     table = np.full((len(scores), 4), np.nan)
     for i in range(len(scores)):
-        members = order[starts[i] : stops[i]]
-        right, removed = _right_scores(
-            scores[i], members, query_cameras[i], gallery_cameras, own[i]
+        members, camera, own = (
+            order[of_query[0, i] : of_query[1, i]],
+            of_query[2, i],
+            of_query[3, i],
         )
+        row = _without(scores[i], orders, runs[:, :, i])
+        right, removed = _right_scores(row, members, camera, gallery_cameras, own)
         if len(right) > 0:
-            wrong = _wrong_ahead(scores[i], right, removed, junk)
+            wrong = _wrong_ahead(row, right, removed, junk)
             _summarise(right, wrong, table[i])
+    return table
+
+
+@numba.njit(cache=True, nogil=True)
+def best_rows(  # type: ignore[no-untyped-def]
+    scores, of_query, runs, order, gallery_cameras, junk, orders
+):
+    """(B, 2) float64: the best right and the best wrong answer's score, -inf where there is none.
+
+    Arguments as in `summarise_rows`.
+    """
+    table = np.full((len(scores), 2), -np.inf)
+    for i in range(len(scores)):
+        members, camera, own = (
+            order[of_query[0, i] : of_query[1, i]],
+            of_query[2, i],
+            of_query[3, i],
+        )
+        row = _without(scores[i], orders, runs[:, :, i]).copy()
+        right, _ = _right_scores(row, members, camera, gallery_cameras, own)
+        if len(right) > 0:
+            table[i, 0] = right[-1]
+        row[members] = EXCLUDED
+        row[junk] = EXCLUDED
+        if own >= 0:
+            row[own] = EXCLUDED
+        for score in row:
+            table[i, 1] = max(table[i, 1], score)
     return table

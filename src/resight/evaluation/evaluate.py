@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from difflib import get_close_matches
 
 from resight.errors import ConfigError
+from resight.evaluation.needs import crosses_cameras
+from resight.evaluation.options import Options
 from resight.evaluation.protocols import PROTOCOLS
-from resight.evaluation.ranking import AP_RULES, APRule
-from resight.evaluation.record import Evaluation, crosses_cameras
+from resight.evaluation.record import Evaluation
 from resight.evaluation.similarity import Scores, check_finite, cosine
 from resight.records import Crops, Features
 
 AUTO = "auto"
+DEFAULTS = Options()
 
 
 def evaluate(
@@ -19,22 +22,22 @@ def evaluate(
     crops: Crops,
     *,
     protocol: str = AUTO,
-    ap: APRule = "step",
+    options: Options = DEFAULTS,
     scores: Scores = cosine,
 ) -> Evaluation:
     """Figures of `features` (N rows) on `crops` (N) under a protocol, in percent.
 
-    protocol: "splits", "cross-camera", "camera-pairs", "all", "label-free", or "auto": label-free
-        without any identity, else splits where the data has queries and a gallery, else
-        cross-camera where two cameras saw one identity, else all.
-    ap: rule of average precision, "step" or "market", as in `rank`; `mAP_market` is always given.
+    protocol: a name in `PROTOCOLS`, or "auto": label-free without any identity, else market1501
+        where the data has queries and a gallery, else cross-camera where two cameras saw one
+        identity, else all.
+    options: the rule of average precision that `mAP` follows (`mAP_market` is always given), and
+        what the protocol can be told.
     scores: what gallery crops are ranked by; cosine similarity of the global view by default.
 
     Raises DataError for NaN or infinite features and for crops that the protocol cannot evaluate,
-    ConfigError for an unknown protocol or rule, ValueError when N differs.
+    ConfigError for an unknown protocol or an option that it does not use, ValueError when N
+    differs.
     """
-    if ap not in AP_RULES:
-        raise ConfigError(f"ap is {ap!r}; use one of {', '.join(AP_RULES)}")
     if len(features) != len(crops):
         raise ValueError(f"{len(features)} features for {len(crops)} crops, expected as many")
     name = automatic_protocol(crops) if protocol == AUTO else protocol
@@ -42,7 +45,10 @@ def evaluate(
         raise ConfigError(_unknown(name))
     for view, vectors in features.views.items():
         check_finite(vectors, f"view {view!r} of the features")
-    return PROTOCOLS[name](features, crops, scores=scores, ap=ap)
+    listed = PROTOCOLS[name]
+    options.check_used(name, listed.options)
+    known = replace(features, crops=crops)
+    return listed.procedure(known, crops, scores=scores, options=options)
 
 
 def automatic_protocol(crops: Crops) -> str:
@@ -50,7 +56,7 @@ def automatic_protocol(crops: Crops) -> str:
     if crops.identities is None or not (crops.identities > 0).any():
         return "label-free"
     if {"query", "gallery"} <= set(crops.splits.tolist()):
-        return "splits"
+        return "market1501"
     if crops.cameras is not None and crosses_cameras(crops.identities, crops.cameras).any():
         return "cross-camera"
     return "all"

@@ -83,7 +83,7 @@ def ranked_lists(
     if evaluation.trial is None or evaluation.ranking is None:
         raise DataError(
             f"protocol {evaluation.protocol!r} ranks no single gallery; evaluate with protocol "
-            "'splits', 'cross-camera' or 'all' for ranked lists"
+            "'market1501', 'cross-camera' or 'all' for ranked lists"
         )
     identities = evaluation.trial.truth(crops).query_ids
     ap = evaluation.ranking.ap

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from resight.errors import ConfigError
+from resight.evaluation import on_device
 from resight.evaluation.counting import FIRST, MARKET, PENALTY, STEP, summarise_rows
-from resight.evaluation.similarity import ScoreBlock, check_finite, cosine_blocks
-from resight.evaluation.truth import NO_ROW, Truth
-from resight.graph.rows import over_rows
-from resight.records import JUNK, BoolArray, FloatArray, IntArray
+from resight.evaluation.lookup import Lookup
+from resight.evaluation.options import AP_RULES, APRule
+from resight.evaluation.similarity import AnyFloat, ScoreBlock, check_finite, cosine_blocks
+from resight.evaluation.truth import Truth
+from resight.records import BoolArray, IntArray
 
-APRule = Literal["step", "market"]
-AP_RULES: tuple[APRule, ...] = ("step", "market")
 RANKS = (1, 5, 10)
-TOGETHER = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +101,21 @@ class Ranking:
         return {**percent, "ap": self.rule, "queries": self.n_queries, "dropped": self.dropped}
 
 
+def joined(rankings: Sequence[Ranking]) -> Ranking:
+    """The queries of all these rankings in one, in their order; one rule and ranks for all."""
+    return replace(
+        rankings[0],
+        ap_step=np.concatenate([one.ap_step for one in rankings]),
+        ap_market=np.concatenate([one.ap_market for one in rankings]),
+        inp=np.concatenate([one.inp for one in rankings]),
+        first=np.concatenate([one.first for one in rankings]),
+        searched=np.concatenate([one.searched for one in rankings]),
+    )
+
+
 def rank(
-    query: FloatArray,
-    gallery: FloatArray,
+    query: AnyFloat | torch.Tensor,
+    gallery: AnyFloat | torch.Tensor,
     query_ids: IntArray,
     gallery_ids: IntArray,
     query_cameras: IntArray | None = None,
@@ -116,6 +127,9 @@ def rank(
 ) -> Ranking:
     r"""Rank `gallery` (G, D) for each row of `query` (Q, D) by float32 cosine similarity, exactly.
 
+    Features are arrays or tensors of any floating type; all is computed in float32, a tile at a
+    time. Tensors on a device are ranked on that device. Identities and cameras are arrays.
+
     Removed for a query: gallery crops of identity -1, crops of its own identity in its own camera
     (with cameras), and its own crop (with `query_rows`, (Q,) its row in the gallery or -1). Gallery
     crops of identity 0 stay and are wrong. Queries of identity -1 or 0 are not searched for;
@@ -123,6 +137,7 @@ def rank(
 
     A right answer's rank is the number of right answers up to it plus the number of wrong ones that
     score as high or higher: wrong answers win ties. CMC, mINP and the market rule use these ranks.
+    In a gallery with fewer than k answers, CMC at k counts every query that has a match.
     With P right answers at ranks r_1 < … < r_P:
 
     * ``ap="step"``: 1/P sum_i (right answers scoring >= s_i) / (all answers scoring >= s_i), which
@@ -136,9 +151,14 @@ def rank(
     Raises DataError for NaN or infinite features, ConfigError for an unknown rule, ValueError for
     arrays that do not fit together.
     """
-    query, gallery = _matrices(query, gallery)
     truth = Truth(query_ids, gallery_ids, query_cameras, gallery_cameras, query_rows)
-    _check_lengths(len(query), len(gallery), truth)
+    _check_shapes(tuple(query.shape), tuple(gallery.shape), truth)
+    _check_choices(ap, ranks)
+    if isinstance(query, torch.Tensor) or isinstance(gallery, torch.Tensor):
+        pair = torch.as_tensor(query), torch.as_tensor(gallery)
+        if {tensor.device.type for tensor in pair} != {"cpu"}:
+            return _ranking(on_device.table(*pair, truth), truth, ap, ranks)
+        query, gallery = (_as_array(tensor) for tensor in pair)
     check_finite(query, "query")
     check_finite(gallery, "gallery")
     blocks = cosine_blocks(query, gallery, truth.candidates)
@@ -156,11 +176,13 @@ def rank_blocks(
 
     Rules and errors as in `rank`. Queries that no block covers count as dropped.
     """
-    if ap not in AP_RULES:
-        raise ConfigError(f"ap is {ap!r}; use one of {', '.join(AP_RULES)}")
-    if not ranks or min(ranks) < 1:
-        raise ValueError(f"ranks is {tuple(ranks)}, expected numbers from 1")
-    table = _count(blocks, truth)
+    _check_choices(ap, ranks)
+    return _ranking(Lookup.of(truth).table(summarise_rows, blocks, 4), truth, ap, ranks)
+
+
+def _ranking(
+    table: npt.NDArray[np.float64], truth: Truth, ap: APRule, ranks: Sequence[int]
+) -> Ranking:
     return Ranking(
         ap_step=table[:, STEP],
         ap_market=table[:, MARKET],
@@ -172,65 +194,28 @@ def rank_blocks(
     )
 
 
-def _count(blocks: Iterable[ScoreBlock], truth: Truth) -> npt.NDArray[np.float64]:
-    """(Q, 4) what `summarise_rows` says of every query, NaN for those that no block covers."""
-    order = np.argsort(truth.gallery_ids, kind="stable")
-    by_identity = truth.gallery_ids[order]
-    starts = np.searchsorted(by_identity, truth.query_ids, side="left")
-    stops = np.searchsorted(by_identity, truth.query_ids, side="right")
-    junk = np.flatnonzero(truth.gallery_ids == JUNK)
-    query_cameras, gallery_cameras = _comparable_cameras(truth)
-    own = truth.query_rows
-    own = np.full(len(truth.query_ids), NO_ROW) if own is None else own.astype(np.int64)
-    table = np.full((len(truth.query_ids), 4), np.nan)
-    of_query = np.stack([starts, stops, query_cameras, own])
-    for rows, scores in blocks:
-        table[rows] = _summaries(scores, of_query[:, rows], order, gallery_cameras, junk)
-    return table
+def _as_array(features: torch.Tensor) -> AnyFloat:
+    """The same values, without a copy unless numpy lacks the type."""
+    lacking = features.dtype == torch.bfloat16
+    array: AnyFloat = (features.detach().float() if lacking else features.detach()).numpy()
+    return array
 
 
-def _summaries(
-    scores: FloatArray,
-    of_query: IntArray,
-    order: IntArray,
-    gallery_cameras: IntArray,
-    junk: IntArray,
-) -> npt.NDArray[np.float64]:
-    """`summarise_rows` on all cores; of_query: (4, B) starts, stops, cameras and own rows."""
-
-    def summarise(first: int, last: int) -> npt.NDArray[np.float64]:
-        starts, stops, cameras, own = of_query[:, first:last]
-        table: npt.NDArray[np.float64] = summarise_rows(
-            scores[first:last], order, starts, stops, cameras, gallery_cameras, own, junk
-        )
-        return table
-
-    return np.concatenate(over_rows(len(scores), summarise, least=TOGETHER))
+def _check_choices(ap: str, ranks: Sequence[int]) -> None:
+    if ap not in AP_RULES:
+        raise ConfigError(f"ap is {ap!r}; use one of {', '.join(AP_RULES)}")
+    if not ranks or min(ranks) < 1:
+        raise ValueError(f"ranks is {tuple(ranks)}, expected numbers from 1")
 
 
-def _comparable_cameras(truth: Truth) -> tuple[IntArray, IntArray]:
-    """Cameras of both sides; without cameras, numbers that never agree."""
-    if truth.query_cameras is None or truth.gallery_cameras is None:
-        n, m = len(truth.query_ids), len(truth.gallery_ids)
-        return np.ones(n, dtype=np.int64), np.zeros(m, dtype=np.int64)
-    return truth.query_cameras.astype(np.int64), truth.gallery_cameras.astype(np.int64)
-
-
-def _matrices(query: FloatArray, gallery: FloatArray) -> tuple[FloatArray, FloatArray]:
-    query = np.asarray(query, dtype=np.float32)
-    gallery = np.asarray(gallery, dtype=np.float32)
-    if query.ndim != 2 or gallery.ndim != 2 or query.shape[1] != gallery.shape[1]:
+def _check_shapes(query: tuple[int, ...], gallery: tuple[int, ...], truth: Truth) -> None:
+    if len(query) != 2 or len(gallery) != 2 or query[1] != gallery[1]:
         raise ValueError(
-            f"query has shape {query.shape} and gallery {gallery.shape}, "
-            "expected (Q, D) and (G, D) with one D"
+            f"query has shape {query} and gallery {gallery}, expected (Q, D) and (G, D) with one D"
         )
-    return query, gallery
-
-
-def _check_lengths(n_query: int, n_gallery: int, truth: Truth) -> None:
     expected = (len(truth.query_ids), len(truth.gallery_ids))
-    if (n_query, n_gallery) != expected:
+    if (query[0], gallery[0]) != expected:
         raise ValueError(
-            f"{n_query} query and {n_gallery} gallery features, but {expected[0]} query_ids and "
+            f"{query[0]} query and {gallery[0]} gallery features, but {expected[0]} query_ids and "
             f"{expected[1]} gallery_ids"
         )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from resight.errors import DataError
-from resight.evaluation.ranking import APRule, Ranking, rank_blocks
+from resight.evaluation.needs import labels_of
+from resight.evaluation.notes import ranked_notes
+from resight.evaluation.options import Options
+from resight.evaluation.ranking import Ranking, rank_blocks
 from resight.evaluation.similarity import Scores
-from resight.evaluation.truth import NO_ROW, Truth
-from resight.records import BoolArray, Crops, Features, IntArray
+from resight.evaluation.truth import NO_ROW, Excluded, Truth
+from resight.records import Crops, Features, IntArray
 
 Matrix = npt.NDArray[np.float64]
 
@@ -24,12 +26,14 @@ class Trial:
 
     queries: (Q,) rows of the crops. gallery: (G,) rows of the crops, ascending.
     by_camera: crops of the query's identity in the query's camera are removed.
+    excluded: further gallery crops that are removed for a query, whatever their identity.
     A query that is in the gallery itself is always removed from its own list.
     """
 
     queries: IntArray
     gallery: IntArray
     by_camera: bool
+    excluded: tuple[Excluded, ...] = ()
 
     def truth(self, crops: Crops) -> Truth:
         """Right, wrong and removed answers of this trial."""
@@ -41,6 +45,7 @@ class Trial:
             None if cameras is None else cameras[self.queries],
             None if cameras is None else cameras[self.gallery],
             self._query_rows(),
+            self.excluded,
         )
 
     def sides(self, features: Features) -> tuple[Features, Features]:
@@ -60,9 +65,12 @@ class Evaluation:
 
     protocol: its name. figures: mAP, mAP_market, mINP, rank1 … in percent; protocols without
         identities say their own units. notes: what was left out and why, with counts.
-    trial, ranking: the queries and their average precision, for protocols with a single trial.
+    ranking: how each query fared, for protocols whose figures are means over queries; `queries`
+        are its rows of the crops, of several crops in one query the first. trial: who was searched
+        for among whom, where queries and gallery are plain crops.
     matrices: per figure (C, C) percent, queries' camera × gallery's camera, NaN where no query has
         a match; `cameras` names the rows. Only of the protocol camera-pairs.
+    curves: columns of one length, percent and thresholds. Only of the protocol open-set.
     """
 
     protocol: str
@@ -70,11 +78,13 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     trial: Trial | None = None
     ranking: Ranking | None = None
+    queries: IntArray | None = None
     matrices: Mapping[str, Matrix] = field(default_factory=dict)
     cameras: tuple[str, ...] = ()
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, object]:
-        """Protocol, figures, notes, counts and matrices, for JSON (NaN becomes None)."""
+        """Protocol, figures, notes, counts, matrices and curves, for JSON (NaN becomes None)."""
         ranking = self.ranking
         counted: dict[str, object] = {}
         if ranking is not None:
@@ -93,6 +103,7 @@ class Evaluation:
             "notes": list(self.notes),
             **counted,
             **({"cameras": list(self.cameras), "matrices": matrices} if matrices else {}),
+            **({"curves": {k: list(v) for k, v in self.curves.items()}} if self.curves else {}),
         }
 
 
@@ -100,10 +111,19 @@ class Procedure(Protocol):
     """A protocol: features and crops to figures. Each lives in a file of `protocols`."""
 
     def __call__(
-        self, features: Features, crops: Crops, *, scores: Scores, ap: APRule
+        self, features: Features, crops: Crops, *, scores: Scores, options: Options
     ) -> Evaluation:
         """Evaluate; raises DataError where the crops cannot be evaluated this way."""
         ...
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A protocol among others: what runs it, one line about it, and the options it looks at."""
+
+    procedure: Procedure
+    line: str
+    options: tuple[str, ...] = ()
 
 
 def run_trial(
@@ -113,7 +133,7 @@ def run_trial(
     crops: Crops,
     *,
     scores: Scores,
-    ap: APRule,
+    options: Options,
     notes: tuple[str, ...] = (),
 ) -> Evaluation:
     """Rank one trial and note the queries and gallery crops that do not count.
@@ -121,57 +141,10 @@ def run_trial(
     Raises DataError when no query has a match in the gallery.
     """
     truth = trial.truth(crops)
-    query, gallery = trial.sides(features)
-    ranking = rank_blocks(scores(query, gallery, truth.candidates), truth, ap=ap)
-    if not ranking.n_queries:
-        raise DataError(_nothing_to_find(protocol, trial))
-    notes += counted_notes(
-        (ranking.dropped, "queries without a match in the gallery dropped"),
-        (np.count_nonzero(~truth.searched), "queries without a labelled identity not searched for"),
-        (np.count_nonzero(truth.gallery_ids < 0), "gallery crops with identity -1 (junk) removed"),
-    )
-    return Evaluation(protocol, ranking.figures(), notes, trial, ranking)
-
-
-def counted_notes(*lines: tuple[int | np.intp, str]) -> tuple[str, ...]:
-    """Those lines whose count is not zero, each with its count in front."""
-    return tuple(f"{count} {text}" for count, text in lines if count)
-
-
-def labels_of(crops: Crops) -> IntArray:
-    """(N,) identities; raises DataError for crops without any."""
-    if crops.identities is None:
-        raise DataError(
-            f"the {len(crops)} crops have no identities; use protocol 'label-free', "
-            "or give identities with the data"
-        )
-    return crops.identities
-
-
-def cameras_of(crops: Crops) -> IntArray:
-    """(N,) cameras; raises DataError for crops without any."""
-    if crops.cameras is None:
-        raise DataError(
-            f"the {len(crops)} crops have no cameras; use protocol 'all', "
-            "or give cameras with the data"
-        )
-    return crops.cameras
-
-
-def crosses_cameras(identities: IntArray, cameras: IntArray) -> BoolArray:
-    """(N,) which crops show a labelled individual that at least two cameras have seen."""
-    seen = np.unique(np.stack([identities, cameras]), axis=1)  # (2, pairs)
-    ids, counts = np.unique(seen[0], return_counts=True)
-    return (identities > 0) & np.isin(identities, ids[counts > 1])
-
-
-def _nothing_to_find(protocol: str, trial: Trial) -> str:
-    where = " from another camera" if trial.by_camera else ""
-    advice = "; protocol 'all' ignores cameras and splits" if protocol != "all" else ""
-    return (
-        f"protocol {protocol!r}: none of {len(trial.queries)} queries has a match{where} among "
-        f"{len(trial.gallery)} gallery crops, so there is nothing to measure{advice}"
-    )
+    blocks = scores(*trial.sides(features), truth.candidates)
+    ranking = rank_blocks(blocks, truth, ap=options.ap)
+    notes += ranked_notes(protocol, ranking, truth)
+    return Evaluation(protocol, ranking.figures(), notes, trial, ranking, trial.queries)
 
 
 def _take(features: Features, rows: IntArray) -> Features:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from resight.errors import DataError
-from resight.evaluation.ranking import APRule, Ranking, rank_blocks
-from resight.evaluation.record import (
-    Evaluation,
-    Matrix,
-    Trial,
-    cameras_of,
-    counted_notes,
-    crosses_cameras,
-    labels_of,
-)
+from resight.evaluation.needs import cameras_of, crosses_cameras, labels_of
+from resight.evaluation.notes import counted_notes
+from resight.evaluation.options import Options
+from resight.evaluation.ranking import Ranking, rank_blocks
+from resight.evaluation.record import Evaluation, Matrix, Trial
 from resight.evaluation.similarity import Scores
 from resight.records import Crops, Features, IntArray
 
 
-def camera_pairs(features: Features, crops: Crops, *, scores: Scores, ap: APRule) -> Evaluation:
+def camera_pairs(
+    features: Features, crops: Crops, *, scores: Scores, options: Options
+) -> Evaluation:
     """Queries from camera a, gallery from camera b, averaged over all a != b with a match.
 
     Every figure is the plain mean over pairs, and has its (C, C) matrix. Splits are ignored.
@@ -34,7 +31,7 @@ def camera_pairs(features: Features, crops: Crops, *, scores: Scores, ap: APRule
         )
     seen = np.unique(cameras)
     columns = [
-        _column(features, crops, np.flatnonzero(crossing & (cameras != b)), b, scores, ap)
+        _column(features, crops, np.flatnonzero(crossing & (cameras != b)), b, scores, options)
         for b in seen
     ]
     matrices = _matrices(columns, seen)
@@ -54,14 +51,19 @@ def camera_pairs(features: Features, crops: Crops, *, scores: Scores, ap: APRule
 
 
 def _column(
-    features: Features, crops: Crops, queries: IntArray, camera: int, scores: Scores, ap: APRule
+    features: Features,
+    crops: Crops,
+    queries: IntArray,
+    camera: int,
+    scores: Scores,
+    options: Options,
 ) -> tuple[IntArray, Ranking]:
     """The queries' cameras (Q,) and their ranking against the gallery of one camera."""
     cameras = cameras_of(crops)
     trial = Trial(queries, np.flatnonzero(cameras == camera), by_camera=False)
     truth = trial.truth(crops)
     blocks = scores(*trial.sides(features), truth.candidates)
-    return cameras[queries], rank_blocks(blocks, truth, ap=ap)
+    return cameras[queries], rank_blocks(blocks, truth, ap=options.ap)
 
 
 def _matrices(columns: list[tuple[IntArray, Ranking]], seen: IntArray) -> dict[str, Matrix]:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from resight.evaluation.ranking import APRule
-from resight.evaluation.record import (
-    Evaluation,
-    Trial,
-    cameras_of,
-    counted_notes,
-    crosses_cameras,
-    labels_of,
-    run_trial,
-)
+from resight.evaluation.needs import cameras_of, crosses_cameras, labels_of
+from resight.evaluation.notes import counted_notes
+from resight.evaluation.options import Options
+from resight.evaluation.record import Evaluation, Trial, run_trial
 from resight.evaluation.similarity import Scores
 from resight.records import Crops, Features
 
 
-def cross_camera(features: Features, crops: Crops, *, scores: Scores, ap: APRule) -> Evaluation:
+def cross_camera(
+    features: Features, crops: Crops, *, scores: Scores, options: Options
+) -> Evaluation:
     """Each crop of an identity that at least two cameras saw, against all other crops.
 
     The usual rule of Re-ID holds: the query's own identity in its own camera is removed, while
@@ -31,4 +27,6 @@ def cross_camera(features: Features, crops: Crops, *, scores: Scores, ap: APRule
     trial = Trial(np.flatnonzero(crossing), np.arange(len(crops)), by_camera=True)
     lone = np.count_nonzero((identities > 0) & ~crossing)
     notes = counted_notes((lone, "crops of identities seen by one camera only are not queries"))
-    return run_trial("cross-camera", trial, features, crops, scores=scores, ap=ap, notes=notes)
+    return run_trial(
+        "cross-camera", trial, features, crops, scores=scores, options=options, notes=notes
+    )

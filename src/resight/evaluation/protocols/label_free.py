@@ -7,8 +7,9 @@ import numpy as np
 from resight.clustering import DBSCAN, AutoDBSCAN
 from resight.clustering.quality import label_free as label_free_figures
 from resight.errors import DataError
-from resight.evaluation.ranking import APRule
-from resight.evaluation.record import Evaluation, counted_notes
+from resight.evaluation.notes import counted_notes
+from resight.evaluation.options import Options
+from resight.evaluation.record import Evaluation
 from resight.evaluation.similarity import Scores, row_lengths
 from resight.graph import Jaccard
 from resight.records import Crops, Features, FloatArray, Graph
@@ -17,14 +18,14 @@ CLUSTERER = AutoDBSCAN(margin=0, largest_k1=30)
 FIXED = DBSCAN(0.6)
 
 
-def label_free(features: Features, crops: Crops, *, scores: Scores, ap: APRule) -> Evaluation:
+def label_free(features: Features, crops: Crops, *, scores: Scores, options: Options) -> Evaluation:
     """Clusters of the crops and how well they hold together; identities are not looked at.
 
     DBSCAN on the k-reciprocal Jaccard graph of the global view, with the k1 and eps that the
     features propose; k1 30, k2 6 and eps 0.6, which the methods share, where they propose none.
     Figures and units are those of
     `resight.clustering.quality.label_free`: counts, shares in [0, 1], silhouette in [-1, 1], camera
-    entropy in bits. Nothing is ranked, so scores and ap play no part. Splits are ignored.
+    entropy in bits. Nothing is ranked, so scores and options play no part. Splits are ignored.
     Raises DataError without crops.
     """
     if not len(crops):

@@ -1,0 +1,246 @@
+"""`resight compare`: how much better one run is than another, and what they did differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resight.errors import ConfigError, RunError
+from resight.evaluation import Ranking
+from resight.evaluation.bootstrap import paired
+from resight.files import as_json
+from resight.parts import to_plain
+from resight.recipe import Recipe
+from resight.records import IntArray
+from resight.training.run_folder import RunFolder
+
+FIGURES = ("mAP", "rank1", "mINP")
+COLUMNS = ("path", "identity", "ap_step", "ap_market", "inp", "first")
+ASKED = ("data", "layout", "camera_pattern", "seed", "precision", "compile", "strict")
+EVALUATED = ("fuse", "rerank", "expand", "notes")
+SEEDS = (
+    "the intervals tell how far the differences would move with other individuals; another seed of "
+    "training moves them too"
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure less the first run's, in percentage points, and the interval of the difference."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One run: its figures in percent, and how they differ from the first run's (none of its own).
+
+    figures: mAP, rank1 and mINP.
+    """
+
+    run: str
+    figures: Mapping[str, float]
+    differences: Mapping[str, Difference]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs on the same queries, and the settings that are not the same in all of them.
+
+    level: of the intervals. settings: by dotted name, a value per run, None where a run lacks it.
+    """
+
+    protocol: str
+    ap: str
+    queries: int
+    identities: int
+    level: float
+    runs: tuple[Compared, ...]
+    settings: Mapping[str, tuple[Any, ...]]
+    notes: tuple[str, ...] = (SEEDS,)
+
+    def as_json(self) -> str:
+        """All of it as JSON; numbers that are not finite become null."""
+        return as_json(asdict(self), indent=2)
+
+
+def compare(
+    run_folders: Sequence[str | Path],
+    *,
+    level: float = 0.95,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Figures of each run less those of the first, with paired bootstrap intervals over identities.
+
+    run_folders: two or more, evaluated by `resight evaluate` on the same queries under the same
+    protocol. A file of a run such as RUN/evaluation-reranked.json instead of the folder means that
+    evaluation of it; the folder means RUN/evaluation.json. level: of the intervals, in (0, 1).
+    samples, seed: of the bootstrap; see `resight.evaluation.bootstrap`.
+
+    Raises ConfigError for fewer than two runs and numbers out of range, RunError for runs without
+    results per query and for runs evaluated on different queries or under different protocols.
+    """
+    if len(run_folders) < 2:
+        raise ConfigError(f"{len(run_folders)} run to compare, give two or more")
+    if samples < 1 or not 0 < level < 1:
+        raise ConfigError(
+            f"samples is {samples}, expected at least 1; level is {level:g}, expected a share "
+            "between 0 and 1"
+        )
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}, expected 0 or more")
+    judged = [_judged(Path(path)) for path in run_folders]
+    first = judged[0]
+    for other in judged[1:]:
+        _check_alike(first, other)
+    identities = np.unique(first.identities, return_inverse=True)[1]
+
+    def differing(other: _Judged) -> dict[str, Difference]:
+        spans = paired(
+            first.ranking, other.ranking, identities, samples=samples, level=level, seed=seed
+        )
+        return {
+            figure: Difference(other.figures[figure] - first.figures[figure], *spans[figure])
+            for figure in FIGURES
+        }
+
+    return Comparison(
+        protocol=first.protocol,
+        ap=first.ranking.rule,
+        queries=len(first.paths),
+        identities=int(identities.max(initial=-1)) + 1,
+        level=level,
+        runs=tuple(
+            Compared(str(one.path), one.figures, {} if one is first else differing(one))
+            for one in judged
+        ),
+        settings=_differing_settings(judged),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """A run's counted queries, ordered by path: paths and identities (Q,), and their ranking."""
+
+    path: Path
+    protocol: str
+    paths: list[str]
+    identities: list[str]
+    ranking: Ranking
+    settings: Mapping[str, Any]
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Those that are compared, in percent."""
+        every = self.ranking.figures()
+        return {name: every[name] for name in FIGURES}
+
+    def same_queries(self, other: _Judged) -> bool:
+        """Whether both searched for the same individuals in the same crops."""
+        return (self.paths, self.identities) == (other.paths, other.identities)
+
+
+def _judged(path: Path) -> _Judged:
+    file = path if path.suffix == ".json" else path / "evaluation.json"
+    folder = RunFolder.open(file.parent)
+    about = _read(file, _object)
+    if "ap" not in about:
+        raise RunError(
+            f"{path} was evaluated under protocol {about['protocol']!r}, which gives no result per "
+            "query: evaluate it under one that ranks, such as 'cross-camera'"
+        )
+    table = _read(file.with_suffix(".parquet"), pq.read_table)
+    lacking = [column for column in COLUMNS if column not in table.column_names]
+    if lacking:
+        raise RunError(
+            f"{file.with_suffix('.parquet')} lacks {', '.join(lacking)}: evaluate the run again"
+        )
+    table = table.sort_by("path")
+    first = cast(IntArray, table["first"].to_numpy().astype(np.int64))
+    values = {key: table[key].to_numpy().astype(np.float64) for key in COLUMNS[2:5]}
+    return _Judged(
+        path=path,
+        protocol=str(about["protocol"]),
+        paths=table["path"].to_pylist(),
+        identities=table["identity"].to_pylist(),
+        ranking=Ranking(**values, first=first, searched=first > 0, rule=about["ap"]),
+        settings=_settings(folder, about),
+    )
+
+
+def _object(file: Path) -> dict[str, Any]:
+    """What an evaluation says of itself."""
+    value = json.loads(file.read_text())
+    if not isinstance(value, dict) or "protocol" not in value:
+        raise ValueError("it names no protocol")
+    return value
+
+
+def _read(file: Path, parse: Callable[[Path], Any]) -> Any:
+    """What a file of an evaluation holds; raises RunError when it is missing or damaged."""
+    if not file.exists():
+        raise RunError(
+            f"{file} does not exist: write it with `resight evaluate {file.parent}`, under a "
+            "protocol that ranks"
+        )
+    try:
+        return parse(file)
+    except (OSError, TypeError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"{file} is damaged ({error}): evaluate the run again") from error
+
+
+def _check_alike(first: _Judged, other: _Judged) -> None:
+    """Raise RunError unless the two can be compared query by query."""
+    rules = [(one.protocol, one.ranking.rule) for one in (first, other)]
+    if rules[0] != rules[1]:
+        raise RunError(
+            f"{first.path} was evaluated under protocol {rules[0][0]!r} (ap {rules[0][1]}), "
+            f"{other.path} under {rules[1][0]!r} (ap {rules[1][1]}): evaluate both alike"
+        )
+    if not first.same_queries(other):
+        common = len(
+            {*zip(first.paths, first.identities, strict=True)}
+            & {*zip(other.paths, other.identities, strict=True)}
+        )
+        raise RunError(
+            f"{first.path} was evaluated on {len(first.paths):,} queries and {other.path} on "
+            f"{len(other.paths):,}, {common:,} of them the same: evaluate both on the same data"
+        )
+
+
+def _settings(folder: RunFolder, about: Mapping[str, Any]) -> dict[str, Any]:
+    """All that may set a run apart, by dotted name: recipe, what was asked for, evaluation."""
+    asked = asdict(folder.settings())
+    recipe = to_plain(folder.recipe(), annotated=Recipe)
+    evaluated = {f"evaluation.{key}": about[key] for key in EVALUATED if key in about}
+    return {**_flat(recipe, ""), **{key: asked[key] for key in ASKED}, **evaluated}
+
+
+def _flat(value: Any, name: str) -> dict[str, Any]:
+    """Nested mappings, and lists of them, by dotted names; other lists are values."""
+    if isinstance(value, Mapping):
+        items = [*value.items()]
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        items = [*enumerate(value)]
+    else:
+        return {name: value}
+    flat: dict[str, Any] = {}
+    for key, inner in items:
+        flat |= _flat(inner, f"{name}.{key}" if name else str(key))
+    return flat
+
+
+def _differing_settings(judged: Sequence[_Judged]) -> dict[str, tuple[Any, ...]]:
+    names = dict.fromkeys(name for one in judged for name in one.settings)
+    values = {name: tuple(one.settings.get(name) for one in judged) for name in names}
+    return {name: row for name, row in values.items() if any(v != row[0] for v in row[1:])}

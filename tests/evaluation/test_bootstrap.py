@@ -1,0 +1,124 @@
+"""Bootstrap intervals against a loop over samples and identities."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from resight.evaluation import bootstrap
+from resight.evaluation.bootstrap import intervals, paired
+from resight.evaluation.ranking import Ranking
+
+
+def some_ranking(rng, n, *, rule="step", uncounted=0.2):
+    first = rng.integers(1, 15, n)
+    first[rng.random(n) < uncounted] = 0
+    values = rng.random((3, n))
+    values[:, first == 0] = np.nan
+    return Ranking(*values, first=first, searched=np.ones(n, bool), rule=rule, ranks=(1, 5, 20))
+
+
+def slow(rankings, identities, *, samples, level, seed):
+    """Figures of the last ranking less those of the first, if two: draw, select, recompute."""
+    counted = [np.flatnonzero(r.counted) for r in rankings]
+    names = np.unique(identities[counted[0]])
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for _ in range(samples):
+        chosen = names[rng.integers(len(names), size=len(names))]
+        rows = np.concatenate([np.flatnonzero(identities == name) for name in chosen])
+        figures = [r.select(rows).figures() for r in rankings]
+        base = figures[0] if len(figures) > 1 else dict.fromkeys(figures[0], 0.0)
+        drawn.append([figures[-1][key] - base[key] for key in base])
+    ends = np.quantile(drawn, ((1 - level) / 2, (1 + level) / 2), axis=0)
+    return dict(zip(base, ends.T, strict=True))
+
+
+def check(found, expected):
+    assert [*found] == [*expected]
+    for name, ends in found.items():
+        assert_allclose(ends, expected[name], atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("rule", "level"), [("step", 0.95), ("market", 0.5)])
+def test_intervals_are_those_of_the_loop(seed, rule, level, monkeypatch):
+    rng = np.random.default_rng(seed)
+    ranking, identities = some_ranking(rng, 90, rule=rule), rng.integers(1, 15, 90) * 7
+    options = {"samples": 60, "level": level, "seed": seed}
+    expected = slow([ranking], identities, **options)
+    check(intervals(ranking, identities, **options), expected)
+    monkeypatch.setattr(bootstrap, "NUMBERS_AT_ONCE", 100)
+    check(intervals(ranking, identities, **options), expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_paired_intervals_are_those_of_the_loop(seed):
+    rng = np.random.default_rng(seed)
+    first, identities = some_ranking(rng, 80), rng.integers(1, 12, 80)
+    shift = np.where(first.counted, rng.integers(0, 3, 80), 0)
+    second = replace(first, ap_step=first.ap_step * 0.9, first=first.first + shift)
+    options = {"samples": 50, "level": 0.9, "seed": seed}
+    found = paired(first, second, identities, **options)
+    check(found, slow([first, second], identities, **options))
+    assert found["mAP"][1] < 0
+    assert found["mAP_market"] == found["mINP"] == (0, 0)
+
+
+def test_a_constant_difference_is_certain():
+    rng = np.random.default_rng(1)
+    first = some_ranking(rng, 60)
+    found = paired(first, replace(first, inp=first.inp + 0.1), rng.integers(1, 9, 60))
+    assert_allclose(found["mINP"], (10, 10))
+
+
+def test_whoever_is_seen_often_counts_as_one():
+    """Copies of every query narrow an interval over queries, not one over identities."""
+    rng = np.random.default_rng(2)
+    ranking, identities = some_ranking(rng, 40, uncounted=0), np.arange(40)
+    thrice = np.tile(np.arange(40), 3)
+    alone = intervals(ranking, identities)
+    check(intervals(ranking.select(thrice), identities[thrice]), alone)
+    queries = intervals(ranking.select(thrice), np.arange(120))
+    assert np.ptp(queries["mAP"]) < 0.7 * np.ptp(alone["mAP"])
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say():
+    """60 identities of 1 … 6 queries that share their identity's level; true mean 50%."""
+    rng = np.random.default_rng(3)
+    held = 0
+    for trial in range(300):
+        identities = np.repeat(np.arange(60), rng.integers(1, 7, 60))
+        shared, own = rng.random(60)[identities], rng.random(len(identities))
+        values = np.tile(0.8 * shared + 0.2 * own, (3, 1))
+        ones = np.ones(len(identities), np.int64)
+        ranking = Ranking(*values, first=ones, searched=ones > 0)
+        low, high = intervals(ranking, identities, samples=200, level=0.9, seed=trial)["mAP"]
+        held += low <= 50 <= high
+    assert 0.85 < held / 300 < 0.94
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_identities_tell_nothing(n):
+    ranking = some_ranking(np.random.default_rng(4), 10)
+    if n == 0:
+        ranking = replace(ranking, first=np.zeros(10, np.int64))
+    found = intervals(ranking, np.full(10, 5))
+    assert [*found] == [*ranking.figures()]
+    assert np.isnan([*found.values()]).all()
+
+
+def test_what_does_not_fit_is_refused():
+    rng = np.random.default_rng(5)
+    ranking, identities = some_ranking(rng, 20), rng.integers(1, 5, 20)
+    with pytest.raises(ValueError, match=r"shape \(19,\), expected \(20,\)"):
+        intervals(ranking, identities[1:])
+    with pytest.raises(ValueError, match="samples is 0"):
+        intervals(ranking, identities, samples=0)
+    with pytest.raises(ValueError, match="level is 1"):
+        intervals(ranking, identities, level=1)
+    with pytest.raises(ValueError, match="different queries"):
+        paired(ranking, some_ranking(rng, 20), identities)
+    with pytest.raises(ValueError, match="follow rules"):
+        paired(ranking, replace(ranking, rule="market"), identities)
