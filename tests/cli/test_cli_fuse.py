@@ -37,7 +37,7 @@ def test_a_fused_result_says_so(parted: Path, crops: Path, resight: Any) -> None
     result = resight("evaluate", parted, crops, "--camera-pattern", LABELLED, "--fuse", 0.15)
     assert result.code == 0
     assert "fused 0.15" in result.out
-    saved = json.loads((parted / "evaluation-town.json").read_text())
+    saved = json.loads((parted / "evaluation-town-fused.json").read_text())
     assert saved["fuse"] == 0.15
     told = "distances are fused, the weights of the views are global 0.7, part1 0.15, part2 0.15"
     assert saved["notes"][0] == told

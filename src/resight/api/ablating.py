@@ -199,13 +199,14 @@ class _Runs:
         self._places = _places(table, base)
 
     def figures(self, row: Row, seed: int) -> Mapping[str, float | None]:
-        """The figures of a row, from its run, which is trained or continued unless it is done."""
+        """The figures of a row, kept beside its run, which is trained or continued until done."""
         run = self._trained(row.recipe(self._base), seed)
-        if not row.evaluate:
-            return _figures(run / "evaluation.json")
         file = self.path / row.slug / f"seed-{seed}.json"
         if not file.exists():
-            result = evaluate(run, self._data, **row.evaluate, **self._reading())
+            if row.evaluate:
+                result = evaluate(run, self._data, **row.evaluate, **self._reading())
+            else:
+                result = _read(run / "evaluation.json")
             write_atomically(file, lambda draft: draft.write_text(as_json(result, indent=2)))
         return _figures(file)
 

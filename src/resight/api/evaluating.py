@@ -85,8 +85,8 @@ def evaluate(
     The result is returned and written to the run folder: protocol, figures in percent, their
     intervals (95%, bootstrap over identities), notes, ranked lists, with fuse its value, and with
     baselines a comparison. The file is evaluation.json, of other data evaluation-NAME.json;
-    re-ranked and expanded results have files of their own, evaluation-reranked.json and
-    evaluation-expanded.json, and say so in `scores` and their notes. A file of the same name that
+    fused, re-ranked and expanded results have files of their own, such as evaluation-fused.json and
+    evaluation-reranked.json, and say what they are. A file of the same name that
     ends in .parquet has a row per counted query, where figures are means over queries.
 
     Raises ConfigError when fuse does not fit the model, for an option that the protocol does not
@@ -115,7 +115,8 @@ def evaluate(
         name = judge.named("trained without labels")
         comparison.append({"name": name, "figures": dict(evaluation.figures)})
     _tell(ranked_by.named(evaluation.protocol), evaluation)
-    name = "-".join(filter(None, ["evaluation", Path(data).stem if data else "", ranked_by.suffix]))
+    of_data, by_views = Path(data).stem if data else "", "" if fuse is None else "fused"
+    name = "-".join(filter(None, ["evaluation", of_data, by_views, ranked_by.suffix]))
     return write_evaluation(folder, judge, features, evaluation, comparison, name=name)
 
 

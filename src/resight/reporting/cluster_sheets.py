@@ -9,6 +9,7 @@ import numpy as np
 
 from resight.records import OUTLIER, IntArray
 from resight.reporting.run_files import EpochLabels
+from resight.reporting.thumbnails import Box
 
 OF_EACH = 4
 CROPS = 12
@@ -17,11 +18,15 @@ OUTLIERS = 24
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """Some crops of one cluster; cameras: how many of all its crops each camera took."""
+    """Some crops of one cluster; cameras: how many of all its crops each camera took.
+
+    boxes: where each crop is cut from its frame, None for files of their own.
+    """
 
     label: int
     size: int
     paths: tuple[str, ...]
+    boxes: tuple[Box | None, ...]
     cameras: tuple[tuple[str, int], ...]
 
     @property
@@ -72,4 +77,5 @@ def _row(
 ) -> ClusterRow:
     drawn = np.sort(rng.choice(members, size=min(shown, len(members)), replace=False))
     spread = Counter(found.cameras(members)).most_common()
-    return ClusterRow(label, len(members), tuple(found.paths(drawn)), tuple(spread))
+    paths, boxes = tuple(found.paths(drawn)), tuple(found.boxes(drawn))
+    return ClusterRow(label, len(members), paths, boxes, tuple(spread))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from resight.errors import RunError
+from resight.reporting.thumbnails import Box, box_of
+
+MOST_DROPPED = 4
 
 KINDS = {
     "best": "Best: the right answers come first",
@@ -17,12 +20,23 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Match:
-    """One answer to a query."""
+    """One answer to a query.
+
+    dropped: the query's individual in the query's camera, which the protocol leaves out; such an
+    answer is neither right nor wrong. box: where it is cut from its frame, if it is.
+    """
 
     path: str
     camera: str | None
     similarity: float
     right: bool
+    dropped: bool = False
+    box: Box | None = None
+
+    @property
+    def kind(self) -> Literal["right", "wrong", "dropped"]:
+        """What the answer is."""
+        return "dropped" if self.dropped else "right" if self.right else "wrong"
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,19 @@ class RankedList:
     identity: str | None
     ap: float
     matches: tuple[Match, ...]
+    box: Box | None = None
+
+    def first(self, answers: int) -> tuple[Match, ...]:
+        """The first answers that count, so many, and up to four dropped ones before the last."""
+        counted = dropped = 0
+        found = []
+        for match in self.matches:
+            if counted == answers:
+                break
+            counted, dropped = counted + (not match.dropped), dropped + match.dropped
+            if not match.dropped or dropped <= MOST_DROPPED:
+                found.append(match)
+        return tuple(found)
 
 
 def ranked_lists(evaluation: Mapping[str, Any], *, of_each: int) -> tuple[RankedList, ...]:
@@ -52,23 +79,31 @@ def ranked_lists(evaluation: Mapping[str, Any], *, of_each: int) -> tuple[Ranked
 def _ranked_list(number: int, entry: Mapping[str, Any]) -> RankedList:
     try:
         kind, query = entry["kind"], entry["query"]
-        matches = tuple(
-            Match(str(m["path"]), _name(m.get("camera")), float(m["similarity"]), bool(m["right"]))
-            for m in entry["matches"]
-        )
         found = RankedList(
             kind=str(kind),
             path=str(query["path"]),
             camera=_name(query.get("camera")),
             identity=_name(query.get("identity")),
             ap=float(entry["ap"]),
-            matches=matches,
+            matches=tuple(_match(match) for match in entry["matches"]),
+            box=box_of(query),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"ranked list {number} of the evaluation is damaged: {error!r}") from error
     if found.kind not in KINDS:
         raise RunError(f"ranked list {number} has kind {kind!r}, expected one of {list(KINDS)}")
     return found
+
+
+def _match(entry: Mapping[str, Any]) -> Match:
+    return Match(
+        path=str(entry["path"]),
+        camera=_name(entry.get("camera")),
+        similarity=float(entry["similarity"]),
+        right=bool(entry["right"]),
+        dropped=bool(entry.get("dropped", False)),
+        box=box_of(entry),
+    )
 
 
 def _name(value: object) -> str | None:

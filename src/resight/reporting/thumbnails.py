@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
 QUALITIES = (82, 70, 55, 40, 25, 10)
 MAX_BYTES = 8_000
+
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,12 @@ class Thumbnails:
     height: int
     missing: list[str] = field(default_factory=list)
 
-    def __call__(self, path: str) -> Thumbnail:
-        """The thumbnail of a crop; a file that cannot be read is added to `missing`."""
-        picture = read_picture(self.root / path, self.width, self.height)
+    def __call__(self, path: str, box: Box | None = None) -> Thumbnail:
+        """The thumbnail of a crop; one that cannot be read is added to `missing`.
+
+        box: left, top, width and height in the frame that the crop is cut from; see `crop_file`.
+        """
+        picture = read_picture(crop_file(self.root, path, box), self.width, self.height, box=box)
         if picture is None:
             self.missing.append(path)
             return Thumbnail(path, None, self.height // 2, self.height)
@@ -45,15 +53,48 @@ class Thumbnails:
         return Thumbnail(path, f"data:image/jpeg;base64,{data}", *picture.size)
 
 
-def read_picture(file: Path, width: int, height: int) -> Image.Image | None:
-    """The picture in RGB, upright, scaled to fit width × height; None when it cannot be read."""
+def crop_file(root: Path, path: str, box: Box | None) -> Path:
+    """The image of a crop: of one with a box the frame, whose name ends where the last "#" is."""
+    return root / (path if box is None else path.rpartition("#")[0] or path)
+
+
+def box_of(entry: Mapping[str, Any]) -> Box | None:
+    """The box under "box", None where there is none.
+
+    Raises ValueError or TypeError for anything but four finite numbers.
+    """
+    if entry.get("box") is None:
+        return None
+    left, top, width, height = (float(number) for number in entry["box"])
+    if not all(map(math.isfinite, (left, top, width, height))):
+        raise ValueError(f"a box is {entry['box']}")
+    return left, top, width, height
+
+
+def read_picture(
+    file: Path, width: int, height: int, *, box: Box | None = None
+) -> Image.Image | None:
+    """The picture in RGB, upright, cut to `box`, scaled to fit width × height.
+
+    None when it cannot be read, or when the box lies outside of it.
+    """
     try:
         with Image.open(file) as image:
-            image.draft("RGB", (2 * width, 2 * height))
+            if box is None:
+                image.draft("RGB", (2 * width, 2 * height))
             upright = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return ImageOps.contain(upright, (width, height), Image.Resampling.LANCZOS)
+    part = upright if box is None else _cut(upright, box)
+    return part and ImageOps.contain(part, (width, height), Image.Resampling.LANCZOS)
+
+
+def _cut(frame: Image.Image, box: Box) -> Image.Image | None:
+    """The whole pixels of the frame that lie in the box, None where there are none."""
+    left, top = max(round(box[0]), 0), max(round(box[1]), 0)
+    right = min(round(box[0] + box[2]), frame.width)
+    bottom = min(round(box[1] + box[3]), frame.height)
+    return frame.crop((left, top, right, bottom)) if left < right and top < bottom else None
 
 
 def _jpeg(picture: Image.Image) -> bytes:
