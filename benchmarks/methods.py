@@ -82,7 +82,7 @@ def work_of(recipe: Any, crops: Any, store: Any) -> Any:
     from resight.device import Device
     from resight.models import build_encoder
     from resight.records import Clustered
-    from resight.training.batches import Work, _network
+    from resight.training.batches import Work, network_of
     from resight.training.feed import Feed
     from resight.training.learner import Learner
     from resight.training.plan import plan_epoch
@@ -115,7 +115,7 @@ def work_of(recipe: Any, crops: Any, store: Any) -> Any:
     random = streams(0, 0)
     memory = recipe.memory.start(clustered, generator=random.memory)
     encoder.train()
-    return Work(learner, plan_epoch(recipe, 0, ()), clustered, memory, _network(learner), random)
+    return Work(learner, plan_epoch(recipe, 0, ()), clustered, memory, network_of(learner), random)
 
 
 def fixed_batch(work: Any) -> Any:

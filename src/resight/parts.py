@@ -64,7 +64,8 @@ def from_plain(kind: Any, plain: Any, *, where: str, problems: list[str]) -> Any
     try:
         return TypeAdapter(_without(kind, slots), config=_FINITE).validate_python(plain)
     except ValidationError as error:
-        problems += [f"{where}: {e['msg']}, got {plain!r}" for e in error.errors()[:1]]
+        told = dict.fromkeys(e["msg"] for e in error.errors())
+        problems.append(f"{where}: {' or '.join(told)}, got {plain!r}")
         return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
 
 from resight.clustering import DBSCAN, AllAlike, AutoDBSCAN, Switch
@@ -16,7 +17,7 @@ from resight.data.batches import PKBatches
 from resight.errors import ConfigError
 from resight.files import write_atomically
 from resight.graph import Fused, Jaccard
-from resight.losses import ClusterNCE, Distillation, EqualWeights, HardTargets
+from resight.losses import ClusterNCE, Distillation, EqualWeights, HardTargets, InstanceLoss
 from resight.memory import ClusterMemory
 from resight.models import EncoderSpec
 from resight.parts import PART, from_plain, near, to_plain
@@ -152,7 +153,8 @@ class Recipe:
     def check(self, crops: Crops) -> None:
         """Raise ConfigError naming together what the parts need of each other and of the crops."""
         parts = [getattr(self, f.name) for f in dataclasses.fields(self)] + list(self.losses)
-        lacking = [*misfits(self), *(line for part in parts for line in unmet(part, crops))]
+        drawn = crops.select(np.arange(round(self.sample_fraction * len(crops))))
+        lacking = [*misfits(self), *(line for part in parts for line in unmet(part, drawn))]
         if lacking:
             raise ConfigError(f"recipe {self.name!r} does not fit together: {'; '.join(lacking)}")
 
@@ -257,8 +259,13 @@ def misfits(recipe: Recipe) -> list[str]:
             lines.append(f"{name} looks at view {term.view!r} and the encoder gives {found}")
         if isinstance(term, Distillation) and recipe.teacher is None:
             lines.append(f"{name} needs a teacher: set teacher, as in the recipe of lp")
-        if getattr(term, "needs_instances", False) and isinstance(recipe.memory, ClusterMemory):
-            lines.append(f"{name} picks from an instance memory: set memory.part=InstanceMemory")
+        lines += [f"{name} {lack}" for lack in _instance_misfits(recipe, term)]
+    untrained = [view for view in views if all(term.view != view for term in recipe.losses)]
+    if untrained:
+        lines.append(
+            f"{', '.join(untrained)} of the encoder's views {_are(untrained)} trained by no loss: "
+            "add a term for each, or set encoder.parts to what the losses look at"
+        )
     if isinstance(recipe.graph, Fused):
         n = len(views) - 1
         if n == 0:
@@ -273,6 +280,20 @@ def misfits(recipe: Recipe) -> list[str]:
     return lines + _teacher_misfits(recipe)
 
 
+def _instance_misfits(recipe: Recipe, term: LossTerm) -> list[str]:
+    if not isinstance(term, InstanceLoss):
+        return []
+    if term.needs_instances and isinstance(recipe.memory, ClusterMemory):
+        return ["picks from an instance memory: set memory.part=InstanceMemory"]
+    if not term.needs_instances and recipe.batches.instances == 1:
+        return ["takes positives from the batch: set batches.instances to 2 or more"]
+    return []
+
+
+def _are(names: Sequence[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
 def _teacher_misfits(recipe: Recipe) -> list[str]:
     teacher = recipe.teacher
     if teacher is None:
@@ -280,6 +301,11 @@ def _teacher_misfits(recipe: Recipe) -> list[str]:
     distils = [isinstance(term, Distillation) for term in recipe.losses]
     if all(distils):
         return ["losses holds Distillation alone: add a term that learns from pseudo-labels"]
+    if any(distils) and teacher.epochs == 0 and teacher.momentum == 1:
+        return [
+            "the teacher starts as the student does and stands still: set teacher.momentum below "
+            "1, or leave out teacher.epochs"
+        ]
     if not any(distils) and not recipe.has_warm_up and teacher.labels == "warm-up":
         return [
             "the teacher has nothing to do: add a Distillation term, a teacher.warm_up above 0, "

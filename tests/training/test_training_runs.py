@@ -224,3 +224,24 @@ def test_training_compares_the_feature_that_it_trains(
     train(crops, tmp_path / "run", settings=settings, precision="float32")
     found, expected = asked[0]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_figures_of_a_sampled_epoch_are_about_its_crops(crops: Path, tmp_path: Path) -> None:
+    whole = log_of(train(crops, tmp_path / "whole"))
+    half = log_of(train(crops, tmp_path / "half", settings={"sample_fraction": 0.5}))
+    assert [record["crops"] for record in whole] == [72, 72]
+    assert [record["crops"] for record in half] == [36, 36]
+    assert all(record["outliers"] <= 36 for record in half)
+    assert half[1]["outlier_share"] == half[1]["outliers"] / 36
+    assert math.isfinite(half[1]["agreement"])
+
+
+def test_memory_that_runs_out_is_one_sentence(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("tried to allocate")
+
+    monkeypatch.setattr("resight.training.batches.train_step", full)
+    with pytest.raises(ResightError, match=r"too little memory for batches of 4 crops: lower"):
+        train(crops, tmp_path / "run")

@@ -86,6 +86,22 @@ def test_stopped_between_and_within_the_stages(
     assert_equal_runs(resumed / "teacher", whole / "teacher")
 
 
+def test_a_report_on_half_a_teacher_does_not_finish_it(
+    crops: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = GUIDED | {"teacher": {}}
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", stop_after(10, os.replace))
+        with pytest.raises(Stop):
+            train(crops, tmp_path / "run", settings)
+    teacher = tmp_path / "run" / "teacher"
+    assert len(log_of(teacher)) == 1
+    resight.evaluate(teacher)
+    resight.report(teacher)
+    resight.resume(tmp_path / "run")
+    assert len(log_of(teacher)) == 2
+
+
 def test_a_teacher_that_follows_is_resumed_too(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +132,7 @@ def test_a_finished_run_can_teach(crops: Path, whole: Path, tmp_path: Path) -> N
             ConfigError,
             r"another encoder \(.*pooling gem.*\) than the recipe's \(.*pooling avg",
         ),
+        ({"size": [96, 48]}, ConfigError, r"size \(64, 32\).*size \(96, 48\)"),
         ({"teacher": {"run": "nowhere"}}, RunError, "nowhere holds no trained model"),
     ],
 )
@@ -135,8 +152,9 @@ def test_a_teacher_that_cannot_teach_is_refused_first(
 def test_what_an_encoder_cannot_do_is_told_before_the_teacher_is_trained(
     crops: Path, tmp_path: Path
 ) -> None:
+    losses = LOSSES + [{"part": "ClusterNCE", "view": f"part{i}"} for i in (1, 2, 3)]
     with pytest.raises(ConfigError, match="needs a feature map of at least 3 rows"):
-        train(crops, tmp_path / "run", GUIDED | {"encoder.parts": 3})
+        train(crops, tmp_path / "run", GUIDED | {"encoder.parts": 3, "losses": losses})
     assert not (tmp_path / "run").exists()
 
 

@@ -76,14 +76,21 @@ def train(
     return _stages(RunFolder.create(path, chosen, asked), chosen, asked, store)
 
 
-def resume(run_folder: str | Path) -> Path:
+def resume(
+    run_folder: str | Path, *, device: str | None = None, memory: int | str | None = None
+) -> Path:
     """Continue a run after its last finished epoch; returns the run folder.
 
-    On a CPU the weights become, bit for bit, those of the run that was never stopped. A run that
-    is finished is evaluated and reported again. Raises RunError when `run_folder` is none.
+    device, memory: instead of those that the run was started with; None keeps these. On the same
+    CPU the weights become, bit for bit, those of the run that was never stopped. A run that is
+    finished is evaluated and reported again. Raises RunError when `run_folder` is none.
     """
     folder = RunFolder.open(run_folder)
     asked, recipe = folder.settings(), folder.recipe()
+    if device is not None:
+        asked = replace(asked, device=device)
+    if memory is not None:
+        asked = replace(asked, memory=bytes_of(memory))
     crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
     store = ImageStore.open(crops, size=recipe.size, strict=asked.strict)
     check(recipe, asked, store)
@@ -94,9 +101,10 @@ def _stages(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageS
     """Train the teacher, where the recipe has one to train, and then the encoder itself."""
     if recipe.teacher is not None and recipe.teacher.is_trained_first:
         path = folder.path / FOLDER
-        if not (path / "report.html").exists():
+        first = _opened(path, recipe.of_teacher(), asked)
+        if not (first.is_finished and (path / "report.html").exists()):
             log.info("first stage: the teacher, in %s", path)
-            _stage(_opened(path, recipe.of_teacher(), asked), recipe.of_teacher(), asked, store)
+            _stage(first, recipe.of_teacher(), asked, store)
         log.info("second stage: the student")
     return _stage(folder, recipe, asked, store)
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 
 from resight.clustering.auto import AutoDBSCAN
 from resight.records import OUTLIER, Crops, Features, Graph, IntArray, PseudoLabels
-
-
-class Clusterer(Protocol):
-    """A graph to pseudo-labels."""
-
-    def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
-        """Cluster the graph."""
-        ...
+from resight.slots import Clusterer
+from resight.slots import unmet as unmet_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Switch:
 
     def unmet(self, crops: Crops) -> list[str]:
         """What the crops lack for either clusterer."""
-        lines = [*_unmet(self.first, crops), *_unmet(self.then, crops)]
+        lines = [*unmet_of(self.first, crops), *unmet_of(self.then, crops)]
         return list(dict.fromkeys(lines))
 
 
@@ -71,7 +63,7 @@ class OnSample:
 
     def unmet(self, crops: Crops) -> list[str]:
         """What the crops lack for the clusterer."""
-        return _unmet(self.clusterer, crops)
+        return unmet_of(self.clusterer, crops.select(np.arange(round(self.fraction * len(crops)))))
 
     def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
         """Draw samples and cluster the graph among them; raises what the clusterer raises."""
@@ -79,11 +71,6 @@ class OnSample:
         drawn = np.sort(rng.choice(n, round(self.fraction * n), replace=False)).astype(np.int64)
         found = self.clusterer(graph.select(drawn), features.select(drawn), rng)
         return _spread(found, drawn, n)
-
-
-def _unmet(part: Clusterer | AutoDBSCAN | Switch, crops: Crops) -> list[str]:
-    lines: list[str] = part.unmet(crops) if hasattr(part, "unmet") else []
-    return lines
 
 
 def _spread(found: PseudoLabels, samples: IntArray, n: int) -> PseudoLabels:

@@ -7,8 +7,7 @@ from resight.losses.distill import Distillation, distillation
 from resight.losses.guided import GuidedLabels, guided_labels
 from resight.losses.hard_persons import HardPersonNCE, hard_persons
 from resight.losses.hard_positives import hard_positives
-from resight.losses.instance import instance_distance, instance_kl
-from resight.losses.instance_loss import InstanceLoss
+from resight.losses.instance import InstanceLoss, instance_distance, instance_kl
 from resight.losses.positives import mined_positives, positives_in_batch
 from resight.losses.targets import HardTargets
 from resight.losses.weights import EqualWeights

@@ -41,7 +41,7 @@ def train_on(
     Raises ResightError when the loss is not finite.
     """
     memory = learner.recipe.memory.start(clustered, generator=random.memory)
-    work = Work(learner, plan, clustered, memory, _network(learner), random)
+    work = Work(learner, plan, clustered, memory, network_of(learner), random)
     order = torch.from_numpy(_planned(work))
     for group in learner.optimizer.param_groups:
         group["lr"] = plan.lr
@@ -55,7 +55,7 @@ def train_on(
                 learner.encoder.normalise,
                 generator=random.augment,
             )
-            total += train_step(work, _batch(work, indices, images))
+            total += _guarded_step(work, _batch(work, indices, images))
             progress.step(shown)
     loss = float(total) / len(order)
     if not np.isfinite(loss):
@@ -91,6 +91,17 @@ def _batch(work: Work, indices: Tensor, images: Tensor) -> Batch:
     return Batch(there, images, clustered.labels[GLOBAL][there], cameras, own_labels)
 
 
+def _guarded_step(work: Work, batch: Batch) -> Tensor:
+    try:
+        return train_step(work, batch)
+    except torch.OutOfMemoryError as error:
+        raise ResightError(
+            f"{work.learner.device.place} has too little memory for batches of {len(batch.labels)} "
+            "crops: lower batches.identities, batches.instances or size; "
+            "the last finished epoch is kept"
+        ) from error
+
+
 def train_step(work: Work, batch: Batch) -> Tensor:
     """One optimiser step; the memory is written after it, with detached embeddings."""
     learner, memory = work.learner, work.memory
@@ -123,7 +134,9 @@ def per_sample_loss(recipe: Recipe, losses: Sequence[LossTerm], step: Step) -> T
     return torch.stack(terms).sum(dim=0) * recipe.weights.weigh(step)
 
 
-def _network(learner: Learner) -> Network:
+def network_of(learner: Learner) -> Network:
+    """The encoder as losses may use it."""
+
     def embed(images: Tensor) -> Mapping[str, Tensor]:
         with kept_statistics(learner.encoder), learner.device.autocast(training=True):
             embeddings: Mapping[str, Tensor] = learner.forward(images)

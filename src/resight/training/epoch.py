@@ -42,11 +42,6 @@ class EpochResult:
         return self._of_all(self.labelling.pseudo.labels, OUTLIER)
 
     @property
-    def anchors(self) -> IntArray:
-        """(N,) the labels of those that made their cluster's vector, -1 for all others."""
-        return self._of_all(self.labelling.anchors, OUTLIER)
-
-    @property
     def silhouettes(self) -> FloatArray:
         """(N,) float32, NaN for outliers and those not sampled."""
         return self._of_all(self.labelling.silhouettes, np.nan)
@@ -70,7 +65,7 @@ def run_epoch(
     plan = plan_epoch(recipe, number, history)
     random = streams(learner.seed, number)
     clock = [time.perf_counter()]
-    taken = _sampled(len(learner.rows), recipe.sample_fraction, random.sample)
+    taken = drawn(learner, number)
     features = _features(learner, taken, by_teacher=plan.labels_by_teacher)
     first = features
     if plan.memory_by_teacher != plan.labels_by_teacher:
@@ -87,9 +82,12 @@ def run_epoch(
     return EpochResult(plan, len(learner.rows), taken, labelling, loss, seconds)
 
 
-def _sampled(n: int, fraction: float, rng: np.random.Generator) -> IntArray:
+def drawn(learner: Learner, number: int) -> IntArray:
+    """(M,) which of the N training crops take part in an epoch, ascending."""
+    n, fraction = len(learner.rows), learner.recipe.sample_fraction
     if fraction == 1:
         return np.arange(n)
+    rng = streams(learner.seed, number).sample
     return np.sort(rng.choice(n, size=max(1, round(fraction * n)), replace=False))
 
 

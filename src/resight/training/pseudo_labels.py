@@ -72,11 +72,33 @@ def label(
     clusters that training could use.
     """
     if not recipe.individual_labels:
-        return _label(recipe, features, rng, plan, memory)
-    views = {
-        view: _label(recipe, features.only(view), rng, plan, memory) for view in features.views
-    }
-    return replace(views.pop(GLOBAL), views=views)
+        found = _label(recipe, features, rng, plan, memory)
+    else:
+        views = {
+            view: _label_view(recipe, features.only(view), rng, plan, memory, view)
+            for view in features.views
+        }
+        rescues = "; ".join(label.rescue for label in views.values() if label.rescue)
+        found = replace(views.pop(GLOBAL), rescue=rescues or None, views=views)
+    if found.rescue:
+        log.warning("clustering found %s", found.rescue)
+    return found
+
+
+def _label_view(
+    recipe: Recipe,
+    features: Features,
+    rng: np.random.Generator,
+    plan: EpochPlan,
+    memory: int | None,
+    view: str,
+) -> Labelling:
+    """The labels of one view by itself; what goes wrong says which."""
+    try:
+        found = _label(recipe, features, rng, plan, memory)
+    except NothingToLearnError as error:
+        raise NothingToLearnError(f"view {view!r}: {error}") from error
+    return replace(found, rescue=f"in view {view!r} {found.rescue}") if found.rescue else found
 
 
 def _label(
@@ -123,7 +145,7 @@ def _clustered(
     memory: int | None,
 ) -> _Found:
     vectors = recipe.graph.vectors(features)
-    if plan.k1_k2 is None:
+    if plan.k1_k2 is None or isinstance(clusterer, DBSCAN):  # its eps is for the recipe's k1
         graph = recipe.graph(features, memory=memory)
     else:
         graph = recipe.graph.variants(features, vectors, memory=memory)(*plan.k1_k2)
@@ -142,7 +164,6 @@ def _clustered(
     if still is not None:
         raise _hopeless(str(problem), f"with eps {proposal.eps:g} instead: {still}")
     rescue = f"{problem}; used eps {proposal.eps:g} for this epoch: {proposal.explain()}"
-    log.warning("clustering found %s", rescue)
     return _Found(rescued, graph, rescue=rescue)
 
 

@@ -14,8 +14,9 @@ from resight.clustering.quality import (
     silhouette_histogram,
 )
 from resight.records import IntArray
-from resight.training.epoch import EpochResult
+from resight.training.epoch import EpochResult, drawn
 from resight.training.learner import Learner
+from resight.training.pseudo_labels import Labelling
 
 LARGE, MEDIUM = 100, 19
 
@@ -23,9 +24,12 @@ LARGE, MEDIUM = 100, 19
 def epoch_record(
     learner: Learner, number: int, result: EpochResult, previous: IntArray | None
 ) -> dict[str, Any]:
-    """The line of an epoch; previous: the labels (N,) of the epoch before."""
-    crops = learner.crops.select(learner.rows)
-    labelling, scores = result.labelling, result.silhouettes
+    """The line of an epoch, about the crops that took part in it.
+
+    previous: the labels (N,) of all training crops in the epoch before.
+    """
+    labelling, scores, taken = result.labelling, result.labelling.silhouettes, result.taken
+    labels, crops = labelling.pseudo.labels, learner.crops.select(learner.rows[taken])
     known = scores[~np.isnan(scores)]
     record: dict[str, Any] = {
         "epoch": number + 1,
@@ -33,18 +37,22 @@ def epoch_record(
         "loss": result.loss,
         "lr": result.plan.lr,
         "seconds": result.seconds,
-        **label_free(result.labels, cameras=crops.cameras, previous=previous),
+        "crops": len(taken),
+        **label_free(labels, cameras=crops.cameras),
         "silhouette": float(known.mean()) if len(known) else float("nan"),
         "silhouettes": silhouette_histogram(scores),
     }
+    if previous is not None:
+        both = np.intersect1d(taken, drawn(learner, number - 1))
+        record["agreement"] = label_free(result.labels[both], previous=previous[both])["agreement"]
     if labelling.settings is not None:
         record["proposed"] = labelling.settings
     if labelling.rescue is not None:
         record["rescue"] = labelling.rescue
     if crops.identities is not None and np.any(crops.identities > 0):
         record["against_identities"] = {
-            **against_identities(result.labels, crops.identities),
-            **_consistency(result, crops.identities),
+            **against_identities(labels, crops.identities),
+            **_consistency(labelling, crops.identities),
         }
         if crops.cameras is not None:
             record["identity_camera_entropy"] = identity_camera_entropy(
@@ -53,15 +61,15 @@ def epoch_record(
     return record
 
 
-def _consistency(result: EpochResult, identities: IntArray) -> dict[str, float]:
+def _consistency(labelling: Labelling, identities: IntArray) -> dict[str, float]:
     """Of the clusters of more than 100 crops, or where there are none, of 20 crops and more."""
-    labels, scores = result.labels, result.silhouettes
-    larger = LARGE if (result.labelling.pseudo.sizes > LARGE).any() else MEDIUM
+    labels, scores = labelling.pseudo.labels, labelling.silhouettes
+    larger = LARGE if (labelling.pseudo.sizes > LARGE).any() else MEDIUM
     found = {
         "identity_consistency": identity_consistency(labels, identities, scores, larger_than=larger)
     }
-    if not np.array_equal(result.anchors, labels):
+    if not np.array_equal(labelling.anchors, labels):
         found["identity_consistency_anchors"] = identity_consistency(
-            labels, identities, scores, anchors=result.anchors, larger_than=larger
+            labels, identities, scores, anchors=labelling.anchors, larger_than=larger
         )
     return found

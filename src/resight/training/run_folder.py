@@ -148,6 +148,13 @@ class RunFolder:
                 draft.unlink(missing_ok=True)
             yield
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether every epoch of its recipe is trained; it may still lack its evaluation."""
+        log = self.path / "log.jsonl"
+        done = len(log.read_text().splitlines()) if log.exists() else 0
+        return done >= self.recipe().total_epochs
+
     def write_log(self, records: tuple[dict[str, Any], ...]) -> None:
         """Replace the log: one JSON line per epoch, exactly those of the checkpoint."""
         text = "".join(map(as_json, records))

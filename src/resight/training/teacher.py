@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from resight.errors import ConfigError
-from resight.models import Encoder, build_encoder, load
+from resight.models import Encoder, EncoderSpec, build_encoder, load
 from resight.models.statistics import kept_statistics
 from resight.recipe import Recipe, Teacher
 
@@ -28,8 +28,8 @@ def find_teacher(recipe: Recipe, run: Path, *, seed: int) -> Encoder | None:
     if teacher.epochs == 0:
         return build_encoder(recipe.encoder, seed=seed)
     source = run / FOLDER if teacher.run is None else Path(teacher.run)
-    encoder, _ = load(source)
-    kind, wanted = _kind(encoder.spec), _kind(recipe.encoder)
+    encoder, size = load(source)
+    kind, wanted = _kind(encoder.spec, size), _kind(recipe.encoder, recipe.size)
     if kind != wanted:
         raise ConfigError(
             f"the teacher in {source} is another encoder ({_told(kind)}) than the recipe's "
@@ -59,8 +59,9 @@ def _floats(encoder: Encoder) -> list[Tensor]:
     return [value for value in encoder.state_dict().values() if value.is_floating_point()]
 
 
-def _kind(spec: object) -> Mapping[str, object]:
-    return {name: getattr(spec, name) for name in ("backbone", "pooling", "parts")}
+def _kind(spec: EncoderSpec, size: tuple[int, int]) -> Mapping[str, object]:
+    kind = {name: getattr(spec, name) for name in ("backbone", "pooling", "parts")}
+    return {**kind, "size": size}
 
 
 def _told(kind: Mapping[str, object]) -> str:
