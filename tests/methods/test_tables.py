@@ -10,11 +10,11 @@ from resight.methods import DATA_SETS, METHODS, Row, recipe_for, table_of
 from resight.recipe import Recipe, misfits
 
 NUMBERS = {
-    "cluster-contrast": {"3", "4", "5", "6", "7", "8"},
+    "cluster-contrast": {"3", "4", "5", "6", "7", "8", "fig7"},
     "cgc": {"1", "2", "fig4"},
     "3c": {"1", "2", "4", "fig5"},
     "acfl": {"1", "2", "3", "4", "6", "7", "9", "10", "fig3"},
-    "lp": {"II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII"},
+    "lp": {"II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "fig5"},
 }
 ALL = [(name, number) for name, numbers in NUMBERS.items() for number in sorted(numbers)]
 NEEDED = {

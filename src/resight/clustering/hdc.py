@@ -94,7 +94,7 @@ class HDC:
         return too_many(self.n_clusters, crops)
 
     def __call__(self, graph: Graph, features: Features, rng: np.random.Generator) -> PseudoLabels:
-        """Cluster the graph; centroids are means of the global view. Core: not peripheral.
+        """Cluster the graph; centroids are means of what the graph compares. Core: not peripheral.
 
         Raises what `hdc` raises, and NothingToLearnError when nothing tells n_clusters "auto".
         """

@@ -23,7 +23,7 @@ BLOCK_ENTRIES = 1 << 21
 
 @dataclass(frozen=True)
 class KMeans:
-    """Spherical k-means on the features of the global view; see `spherical_kmeans`.
+    """Spherical k-means on what the graph compares; see `spherical_kmeans`.
 
     n_clusters: how many clusters; all of them have members, and there are no outliers. "auto" for
         as many as DBSCAN finds at the eps that `propose_eps` proposes for the graph.
