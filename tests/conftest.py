@@ -12,9 +12,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test touches the user's cache."""
+    """No test touches the user's cache, or waits for maps to settle."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESIGHT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr("resight.evaluation.projection.ITERATIONS", 250)
         yield
 
 

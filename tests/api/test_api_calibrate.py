@@ -93,7 +93,7 @@ def test_pseudo_labels_stand_in_and_are_called_optimistic(
     assert found.similarity == expected.similarity
     assert found.false_reject == expected.false_reject
     assert (found.source, found.crops, found.identities) == ("pseudo-labels", 57, 10)
-    assert found.notes[0].startswith("epoch 2: calibrated on pseudo-labels")
+    assert found.notes[0].startswith("the last epoch's: calibrated on pseudo-labels")
     assert found.notes[0] in caplog.text
 
 

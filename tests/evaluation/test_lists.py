@@ -6,7 +6,7 @@ from evaluation_cases import features_of, make_crops, random_crops
 from evaluation_reference import answers
 
 from resight.errors import DataError
-from resight.evaluation import RankedList, evaluate, ranked_lists
+from resight.evaluation import RankedList, evaluate, first_wrong, ranked_lists
 
 
 @pytest.fixture
@@ -26,11 +26,45 @@ def test_hits_are_the_first_answers_that_count(case):
     for one in lists:
         query = int(np.flatnonzero(found.trial.queries == one.row)[0])
         expected = answers(truth, query, scores)[:7]
-        assert [(hit.similarity, hit.right) for hit in one.hits] == expected
+        counted = [hit for hit in one.hits if not hit.dropped]
+        assert [(hit.similarity, hit.right) for hit in counted] == expected
         assert one.ap == found.ranking.ap[query]
         assert one.path == crops.paths[one.row]
         assert all(hit.path == crops.paths[hit.row] for hit in one.hits)
-        assert not truth.removed(query)[[hit.row for hit in one.hits]].any()
+        assert not truth.removed(query)[[hit.row for hit in counted]].any()
+
+
+def test_dropped_answers_stand_where_they_would_count(case):
+    features, crops, found = case
+    truth = found.trial.truth(crops)
+    scores = features.vectors[found.trial.queries] @ features.vectors.T
+    shown = 0
+    for one in ranked_lists(features, crops, found, length=7):
+        query = int(np.flatnonzero(found.trial.queries == one.row)[0])
+        similarities = [hit.similarity for hit in one.hits]
+        assert similarities == sorted(similarities, reverse=True)
+        dropped = {hit.row for hit in one.hits if hit.dropped}
+        out = truth.right(query) & truth.removed(query)
+        out[one.row] = False
+        near = np.flatnonzero(out & (scores[query] >= min(similarities)))
+        best = near[np.argsort(-scores[query][near], kind="stable")][:4]
+        assert dropped == set(best.tolist())
+        assert not any(hit.right for hit in one.hits if hit.dropped)
+        shown += len(dropped)
+    assert shown
+
+
+def test_first_wrong_is_what_failing_queries_found(case):
+    features, crops, found = case
+    truth = found.trial.truth(crops)
+    scores = features.vectors[found.trial.queries] @ features.vectors.T
+    wrong = first_wrong(features, crops, found)
+    failed = found.ranking.first > 1
+    assert (wrong[~failed] == -1).all()
+    assert failed.any()
+    for query in np.flatnonzero(failed):
+        takes_part = ~(truth.right(query) | truth.removed(query))
+        assert wrong[query] == np.where(takes_part, scores[query], -np.inf).argmax()
 
 
 def test_queries_are_the_extremes_of_different_individuals(case):

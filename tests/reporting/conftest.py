@@ -14,6 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
+from resight.evaluation.calibration import Threshold
+from resight.evaluation.rates import Rate
+
 CAMERAS = ("c1", "c2", "c3", "c4")
 RECIPE = """\
 name: cluster-contrast
@@ -122,6 +125,10 @@ def ranked_list(kind: str, ap: float, query: Crop, crops: list[Crop]) -> dict[st
     right = [c for c in crops if c.identity == query.identity and c.camera != query.camera]
     wrong = [c for c in crops if c.identity != query.identity]
     matches = []
+    if kind != "best":
+        own = next(c for c in crops if (c.identity, c.camera) == (query.identity, query.camera))
+        seen = {"path": own.path, "camera": own.camera, "similarity": 0.95}
+        matches.append({**seen, "right": False, "dropped": True})
     for rank in range(10):
         is_right = bool(rng.random() < ap)
         pool = right if is_right else wrong
@@ -146,11 +153,13 @@ def evaluation(root: Path, crops: list[Crop]) -> dict[str, object]:
         "protocol": "market1501",
         "figures": figures(61.3),
         "notes": ["12 queries without a match in the gallery dropped"],
+        "ap": "step",
+        "map": map_entries(crops),
         "comparison": [
-            {"name": "colour histograms", "figures": figures(9.8)},
-            {"name": "ImageNet features, untrained", "figures": figures(24.2)},
+            {"name": "colour histograms", "figures": figures(9.8), "cmc": cmc(26)},
+            {"name": "ImageNet features, untrained", "figures": figures(24.2), "cmc": cmc(40)},
             {"name": "trained without labels", "figures": figures(61.3)},
-            {"name": "trained with labels (bound)", "figures": figures(74.9)},
+            {"name": "trained with labels (bound)", "figures": figures(74.9), "cmc": cmc(91)},
         ],
         "ranked_lists": [
             ranked_list(kind, ap, crops[int(q)], crops)
@@ -158,6 +167,75 @@ def evaluation(root: Path, crops: list[Crop]) -> dict[str, object]:
         ],
         "camera_matrix": {"cameras": list(CAMERAS), "mAP": table},
     }
+
+
+def cmc(rank1: float) -> list[float]:
+    return [100 - (100 - rank1) * 0.93**k for k in range(50)]
+
+
+def map_entries(crops: list[Crop]) -> list[dict[str, object]]:
+    """Islands on a spiral, as loose as the identity's number is high."""
+    rng = np.random.default_rng(2)
+    entries = []
+    for crop in crops:
+        turn = 2.4 * crop.identity
+        far = 0.09 * math.sqrt(crop.identity)
+        x, y = rng.normal((far * math.cos(turn), far * math.sin(turn)), 0.012 + crop.identity / 900)
+        entries.append(
+            {
+                "x": min(max(0.5 + float(x), 0.0), 1.0),
+                "y": min(max(0.5 + float(y), 0.0), 1.0),
+                "identity": f"{crop.identity:04d}",
+                "camera": crop.camera,
+                "path": crop.path,
+            }
+        )
+    return entries
+
+
+def write_queries(run: Path, crops: list[Crop]) -> None:
+    rng = np.random.default_rng(3)
+    weak = np.array([crop.camera == "c3" for crop in crops])
+    first = rng.geometric(np.where(weak, 0.35, 0.7))
+    wrong = [
+        CAMERAS[int(rng.integers(len(CAMERAS)))] if rng.random() < 0.6 else crop.camera
+        for crop in crops
+    ]
+    table = pa.table(
+        {
+            "path": [crop.path for crop in crops],
+            "identity": [f"{crop.identity:04d}" for crop in crops],
+            "camera": [crop.camera for crop in crops],
+            "ap_step": 1 / first,
+            "ap_market": 0.9 / first,
+            "inp": 0.5 / first,
+            "first": first,
+            "first_wrong_camera": wrong,
+        }
+    )
+    pq.write_table(table, run / "evaluation.parquet")
+
+
+def write_threshold(run: Path) -> None:
+    middles = (np.arange(256) + 0.5) / 128 - 1
+
+    def hill(centre: float, width: float, pairs: int) -> tuple[int, ...]:
+        shape = np.exp(-0.5 * ((middles - centre) / width) ** 2)
+        return tuple(int(n) for n in pairs * shape / shape.sum())
+
+    Threshold(
+        similarity=0.515625,
+        far=0.001,
+        false_accept=Rate(96, 99_800, 0.0006, 0.0016),
+        false_reject=Rate(410, 2_900, 0.11, 0.18),
+        genuine=hill(0.65, 0.13, 2_900),
+        impostor=hill(0.18, 0.1, 99_800),
+        source="identities",
+        cross_camera=True,
+        crops=1_200,
+        identities=60,
+        notes=("calibrated on the crops that the encoder was trained on: expect more errors",),
+    ).write(run / "threshold.json")
 
 
 def write_labels(run: Path, epoch: int, crops: list[Crop]) -> None:
@@ -187,6 +265,8 @@ def build_run(folder: Path, *, identities: int = 18, per_camera: int = 4, epochs
     (run / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     write_labels(run, epochs, crops)
     (run / "evaluation.json").write_text(json.dumps(evaluation(root, crops)))
+    write_queries(run, crops)
+    write_threshold(run)
     return run
 
 

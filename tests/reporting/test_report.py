@@ -9,6 +9,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -22,6 +24,8 @@ SECTIONS = (
     "evaluation",
     "ranked",
     "cameras",
+    "map",
+    "threshold",
     "clusters",
     "settings",
 )
@@ -91,18 +95,74 @@ def test_it_adapts_to_dark_phones_and_paper(finished_run):
         assert needed in text
 
 
-def test_right_and_wrong_answers_are_marked_as_many_as_there_are(finished_run):
+def test_answers_are_marked_for_what_they_are(finished_run):
     page = page_of(finished_run)
     lists = json.loads((finished_run / "evaluation.json").read_text())["ranked_lists"]
-    right = [match["right"] for ranked in lists for match in ranked["matches"]]
-    assert page.of_class("hit", "right") == sum(right) > 0
-    assert page.of_class("hit", "wrong") == len(right) - sum(right) > 0
+    answers = [answer for ranked in lists for answer in ranked["matches"]]
+    counts = {
+        "right": sum(answer["right"] for answer in answers),
+        "dropped": sum(answer.get("dropped", False) for answer in answers),
+    }
+    counts["wrong"] = len(answers) - sum(counts.values())
     marks = [a["href"] for t, a in page.tags if t == "use"]
-    assert marks.count("#right-mark") == sum(right) + 1
-    assert marks.count("#wrong-mark") == len(right) - sum(right) + 1
     labels = [a.get("aria-label") for t, a in page.tags if t == "svg"]
-    assert labels.count("right") == sum(right)
+    for kind, count in counts.items():
+        assert page.of_class("hit", kind) == labels.count(kind) == count > 0
+        assert marks.count(f"#{kind}-mark") == count + 1
     assert page.of_class("query") == len(lists)
+
+
+def test_an_evaluation_without_dropped_answers_does_not_explain_them(own_run):
+    assert "which the protocol leaves out" in page_of(own_run).text
+    evaluation = json.loads((own_run / "evaluation.json").read_text())
+    for ranked in evaluation["ranked_lists"]:
+        ranked["matches"] = [m for m in ranked["matches"] if "dropped" not in m]
+    edit(own_run, "evaluation.json", **evaluation)
+    assert "which the protocol leaves out" not in page_of(own_run).text
+
+
+def test_every_picture_and_scrolling_region_has_words(finished_run):
+    for tag, attrs in page_of(finished_run).tags:
+        if tag == "img":
+            assert attrs["alt"]
+        if attrs.get("role") in ("img", "region", "group"):
+            assert attrs["aria-label"]
+        if "scroll" in attrs.get("class", "").split():
+            assert attrs["tabindex"] == "0"
+
+
+def test_what_older_runs_lack_is_left_out(own_run):
+    for name in ("evaluation.parquet", "threshold.json"):
+        (own_run / name).unlink()
+    edit(own_run, "evaluation.json", map=None, camera_matrix=None)
+    page = page_of(own_run)
+    assert not {"cameras", "map", "threshold"} & set(page.ids())
+    assert "Right answers among the first k" not in page.text
+
+
+def test_query_cameras_stand_in_for_a_matrix(own_run):
+    edit(own_run, "evaluation.json", camera_matrix=None)
+    page = page_of(own_run)
+    assert "How searches fare by the camera" in page.text
+    assert "Where searches fail" in page.text
+    assert page.of_class("heat") == 0
+
+
+def test_crops_that_are_cut_from_frames(own_run):
+    root = Path(json.loads((own_run / "run.json").read_text())["data"])
+    Image.new("RGB", (400, 300), "grey").save(root / "frame.png")
+    crop = {"path": "frame.png#7", "camera": None, "box": [10, 20, 40, 80]}
+    match = {**crop, "path": "frame.png#8", "similarity": 0.5, "right": True}
+    lists = [{"kind": "best", "query": crop, "ap": 1.0, "matches": [match]}]
+    edit(own_run, "evaluation.json", ranked_lists=lists)
+    table = pa.table(
+        {"path": ["frame.png#7"] * 2, "label": [0, 0], "box": [[0, 0, 50, 100], [0, 0, 100, 100]]}
+    )
+    pq.write_table(table, own_run / "labels" / "epoch_099.parquet")
+    page = page_of(own_run)
+    assert page.of_class("blank") == 0
+    sizes = [(a["width"], a["height"]) for t, a in page.tags if t == "img"]
+    assert sizes == [("76", "152"), ("76", "152"), ("72", "144"), ("144", "144")]
 
 
 def test_notices_tell_of_rescues_and_dropped_queries(finished_run):
@@ -144,6 +204,7 @@ def test_a_run_after_its_first_epoch(own_run):
 
 
 def test_without_identities(own_run):
+    (own_run / "evaluation.parquet").unlink()
     edit(
         own_run,
         "evaluation.json",
@@ -173,7 +234,10 @@ def test_what_makes_a_run_is_needed(own_run, name):
         ("log.jsonl", '{"epoch": 1}\n{"epo', "log.jsonl is damaged"),
         ("log.jsonl", '{"loss": 1}\n', "no whole number under 'epoch'"),
         ("evaluation.json", '{"ranked_lists": [{"kind": "best"}]}', "ranked list 1 .* damaged"),
+        ("evaluation.json", '{"map": [{"x": 2, "y": 0}]}', "map of the evaluation is damaged"),
         ("labels/epoch_009.parquet", "no table", "epoch_009.parquet is damaged"),
+        ("evaluation.parquet", "no table", "evaluation.parquet is damaged"),
+        ("threshold.json", "{}", "threshold.json is not of this resight's format"),
     ],
 )
 def test_damaged_files_are_named(own_run, name, content, message):
@@ -208,6 +272,7 @@ def test_hostile_names_are_shown_as_text(own_run):
         comparison=[{"name": evil, "figures": {evil: 1.0}}],
         ranked_lists=[{"kind": "best", "query": query, "ap": 1.0, "matches": [match]}],
         camera_matrix={"cameras": [evil], "mAP": [[1.0]]},
+        map=[{"x": 0.5, "y": 0.5, "identity": evil, "camera": evil, "path": evil}],
     )
     edit(own_run, "run.json", data=evil, device=evil)
     (own_run / "recipe.yaml").write_text(evil)
@@ -221,7 +286,9 @@ def test_hostile_names_are_shown_as_text(own_run):
 def test_infinite_and_missing_values_do_not_reach_the_page(own_run):
     record = '{"epoch": 1, "loss": NaN, "silhouette": Infinity, "clusters": null, "nested": {}}\n'
     (own_run / "log.jsonl").write_text(record)
-    edit(own_run, "evaluation.json", figures={"mAP": float("nan")}, comparison=[])
+    for name in ("evaluation.parquet", "threshold.json"):
+        (own_run / name).unlink()
+    edit(own_run, "evaluation.json", figures={"mAP": float("nan")}, comparison=[], map=None)
     page = page_of(own_run)
     assert page.of_class("chart") == 0
     assert not re.search(r"\b(nan|inf)\b", page.text, re.IGNORECASE)

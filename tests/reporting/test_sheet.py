@@ -8,7 +8,7 @@ from PIL import Image
 
 from resight.errors import RunError
 from resight.reporting import ranked_sheet
-from resight.reporting.sheet import RIGHT, WRONG
+from resight.reporting.sheet import DROPPED, RIGHT, WRONG
 
 
 def colours(path):
@@ -28,6 +28,7 @@ def test_right_and_wrong_frames(finished_run, tmp_path):
     found = colours(path)
     assert found[RIGHT] > 1000
     assert found[WRONG] > 1000
+    assert found[DROPPED] > 1000
 
 
 def test_only_right_answers_show_no_wrong_colour(finished_run, tmp_path):
@@ -36,6 +37,19 @@ def test_only_right_answers_show_no_wrong_colour(finished_run, tmp_path):
         for match in ranked["matches"]:
             match["right"] = True
     assert WRONG not in colours(ranked_sheet(evaluation, tmp_path / "sheet.png"))
+
+
+def test_crops_are_cut_from_their_frames(tmp_path):
+    frame = Image.new("RGB", (300, 200), "#0000ff")
+    frame.paste("#ff00ff", (100, 50, 140, 130))
+    frame.save(tmp_path / "frame.png")
+    query = {"path": "frame.png#1", "box": [100, 50, 40, 80]}
+    match = {**query, "path": "frame.png#2", "similarity": 0.5, "right": True}
+    lists = [{"kind": "best", "query": query, "ap": 1.0, "matches": [match]}]
+    evaluation = {"root": str(tmp_path), "ranked_lists": lists}
+    found = colours(ranked_sheet(evaluation, tmp_path / "sheet.png"))
+    assert found["#ff00ff"] > 0.98 * 2 * 96 * 192  # but for the check mark
+    assert "#0000ff" not in found
 
 
 def test_missing_pictures_and_few_matches(own_run, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from resight.api.evaluation_files import last_labels
 from resight.data import ImageStore, read_crops
 from resight.device import Device, Precision
 from resight.errors import ConfigError, DataError
@@ -15,7 +16,6 @@ from resight.evaluation.calibration import FILE, Source, Threshold
 from resight.evaluation.calibration import calibrate as calibrate_features
 from resight.models import load
 from resight.records import Crops, IntArray
-from resight.reporting.run_files import read_run
 from resight.training.extract import extract
 from resight.training.feed import Feed
 from resight.training.run_folder import RunFolder
@@ -120,14 +120,11 @@ def _known(folder: RunFolder, crops: Crops, *, own: bool) -> _Known:
 
 def _pseudo_labels(folder: RunFolder, crops: Crops) -> _Known:
     """The last epoch's labels; outliers and crops that it does not hold take no part."""
-    labels = read_run(folder.path).labels
-    if labels is None:
+    found = last_labels(folder, crops)
+    if found is None:
         raise DataError(
             f"the crops of {folder.path} have no identities, and the run has no pseudo-labels: "
             "train it, or give labelled crops"
         )
-    names = labels.paths(np.arange(len(labels.labels)))
-    number = dict(zip(names, labels.labels.tolist(), strict=True))
-    found = np.array([number.get(path, -1) for path in crops.paths], dtype=np.int64)
-    note = f"epoch {labels.epoch}: {OPTIMISTIC}"
+    note = f"the last epoch's: {OPTIMISTIC}"
     return _Known(np.where(found >= 0, found + 1, -1), "pseudo-labels", (note,))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resight.api.evaluating import Judge, summary, write_evaluation
+from resight.api.evaluating import Judge, summary
+from resight.api.evaluation_files import compared, write_evaluation
 from resight.api.reporting import report
 from resight.clustering import TrueLabels
 from resight.data import ImageStore, read_crops
@@ -92,10 +93,10 @@ def _compare(folder: RunFolder, bound: RunFolder | None, judge: Judge, seed: int
     features = judge.embed(load(folder.path)[0])
     evaluation = judge.figures(features)
     comparison = judge.baselines(folder.recipe().encoder, seed=seed)
-    comparison.append({"name": "trained without labels", "figures": dict(evaluation.figures)})
+    comparison.append(compared("trained without labels", evaluation))
     if bound is not None:
         labelled = judge.figures(judge.embed(load(bound.path)[0]))
-        comparison.append({"name": "trained with labels", "figures": dict(labelled.figures)})
+        comparison.append(compared("trained with labels", labelled))
     write_evaluation(folder, judge, features, evaluation, comparison)
     for row in comparison:
         log.info("%-32s %s", row["name"], summary(row["figures"]))

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from resight.api.evaluation_files import compared, write_evaluation
 from resight.data import ImageStore, read_crops
 from resight.data.colour import colour_histogram
 from resight.device import Device, Precision
@@ -21,21 +20,17 @@ from resight.evaluation import (
     Evaluation,
     Listed,
     Options,
-    RankedList,
     automatic_protocol,
     cosine,
     fused,
     fusion_weights,
-    ranked_lists,
 )
 from resight.evaluation import evaluate as evaluate_features
-from resight.evaluation.bootstrap import intervals
 from resight.evaluation.expansion import Expanded
 from resight.evaluation.needs import held_out
 from resight.evaluation.options import APRule
 from resight.evaluation.reranking import Reranked
 from resight.evaluation.similarity import Scores
-from resight.files import write_atomically
 from resight.models import Encoder, EncoderSpec, build_encoder, load
 from resight.records import GLOBAL, Crops, Features, IntArray
 from resight.training.extract import extract
@@ -113,36 +108,11 @@ def evaluate(
     if baselines:
         comparison = judge.baselines(folder.recipe().encoder, seed=asked.seed)
         name = judge.named("trained without labels")
-        comparison.append({"name": name, "figures": dict(evaluation.figures)})
+        comparison.append(compared(name, evaluation))
     _tell(ranked_by.named(evaluation.protocol), evaluation)
     of_data, by_views = Path(data).stem if data else "", "" if fuse is None else "fused"
     name = "-".join(filter(None, ["evaluation", of_data, by_views, ranked_by.suffix]))
     return write_evaluation(folder, judge, features, evaluation, comparison, name=name)
-
-
-def write_evaluation(
-    folder: RunFolder,
-    judge: Judge,
-    features: Features,
-    evaluation: Evaluation,
-    comparison: list[dict[str, Any]],
-    *,
-    name: str = "evaluation",
-) -> dict[str, Any]:
-    """Write and return what a report shows: figures, notes, comparison, ranked lists."""
-    result: dict[str, Any] = {"root": str(judge.crops.root.absolute()), **evaluation.as_dict()}
-    if judge.fuse is not None:
-        result["fuse"] = judge.fuse
-    if judge.ranker.name:
-        result |= {"scores": judge.ranker.name, **judge.ranker.asked}
-    if spans := _intervals(evaluation, judge.crops):
-        result |= {"intervals": spans, "level": LEVEL}
-    if comparison:
-        result["comparison"] = comparison
-    result["ranked_lists"] = judge.ranked_lists(features, evaluation)
-    folder.write_json(f"{name}.json", result)
-    _write_queries(folder.path / f"{name}.parquet", evaluation, judge.crops)
-    return result
 
 
 @dataclass(frozen=True)
@@ -183,7 +153,8 @@ class Judge:
     """One protocol over one store: everything that is compared is compared here.
 
     crops: the judged ones, queries and gallery where the data has them, otherwise all.
-    fuse: the weight of each part in the embeddings of networks, None for the global view alone.
+    options: of the protocol. fuse: the weight of each part in the embeddings of networks, None for
+    the global view alone.
     ranker: what galleries are ranked by, cosine similarity where none is given.
     """
 
@@ -201,7 +172,7 @@ class Judge:
         self._feed = Feed(store, device)
         self._store = store
         self._protocol = automatic_protocol(store.crops) if protocol == "auto" else protocol
-        self._options = options or Options()
+        self.options = options or Options()
         self.fuse = fuse
         self.ranker = ranker or Ranker(cosine)
         if self.ranker.name and self._protocol == "label-free":
@@ -230,7 +201,7 @@ class Judge:
             features,
             self.crops,
             protocol=self._protocol,
-            options=self._options,
+            options=self.options,
             scores=self.ranker.scores,
         )
         return _with_note(evaluation, self.ranker.name) if self.ranker.name else evaluation
@@ -242,24 +213,8 @@ class Judge:
         untrained = self.embed(build_encoder(spec, seed=seed))
         start = "untrained" if spec.weights == "none" else f"{spec.weights} features, untrained"
         return [
-            {
-                "name": self.ranker.named("colour histograms"),
-                "figures": dict(self.figures(colours).figures),
-            },
-            {"name": self.named(start), "figures": dict(self.figures(untrained).figures)},
-        ]
-
-    def ranked_lists(self, features: Features, evaluation: Evaluation) -> list[dict[str, Any]]:
-        """Best, typical and worst queries with their first answers, for pictures."""
-        if automatic_protocol(self.crops) == "label-free":
-            return []
-        scores = self.ranker.scores
-        if evaluation.trial is None:
-            options = Options(ap=self._options.ap)
-            evaluation = evaluate_features(features, self.crops, options=options, scores=scores)
-        return [
-            _with_captions(ranked, self.crops)
-            for ranked in ranked_lists(features, self.crops, evaluation, scores=scores)
+            compared(self.ranker.named("colour histograms"), self.figures(colours)),
+            compared(self.named(start), self.figures(untrained)),
         ]
 
 
@@ -285,56 +240,3 @@ def _with_note(evaluation: Evaluation, note: str) -> Evaluation:
 def _of_fusion(weights: Mapping[str, float]) -> str:
     shares = ", ".join(f"{view} {weight:g}" for view, weight in weights.items())
     return f"distances are fused, the weights of the views are {shares}"
-
-
-def _intervals(evaluation: Evaluation, crops: Crops) -> dict[str, list[float]]:
-    """[low, high] in percent of each figure that is a mean over queries of several identities."""
-    if evaluation.ranking is None or evaluation.queries is None or crops.identities is None:
-        return {}
-    identities = crops.identities[evaluation.queries]
-    spans = intervals(evaluation.ranking, identities, level=LEVEL)
-    return {name: [*span] for name, span in spans.items() if not np.isnan(span).any()}
-
-
-def _write_queries(file: Path, evaluation: Evaluation, crops: Crops) -> None:
-    """A row per counted query, or no file where the figures are no means over queries."""
-    ranking, queries = evaluation.ranking, evaluation.queries
-    if ranking is None or queries is None or crops.identities is None:
-        file.unlink(missing_ok=True)
-        return
-    counted = np.flatnonzero(ranking.counted)
-    rows = queries[counted]
-    cameras = [None] * len(rows) if crops.cameras is None else crops.cameras[rows].tolist()
-    table = pa.table(
-        {
-            "path": [crops.paths[row] for row in rows],
-            "identity": [crops.identity_names[i - 1] for i in crops.identities[rows]],
-            "camera": pa.array(
-                [None if c is None else crops.camera_names[c] for c in cameras], pa.string()
-            ),
-            "ap_step": ranking.ap_step[counted],
-            "ap_market": ranking.ap_market[counted],
-            "inp": ranking.inp[counted],
-            "first": ranking.first[counted],
-        }
-    )
-    write_atomically(file, lambda draft: pq.write_table(table, draft))
-
-
-def _with_captions(ranked: RankedList, crops: Crops) -> dict[str, Any]:
-    def crop(row: int) -> dict[str, str | None]:
-        camera = None if crops.cameras is None else crops.camera_names[crops.cameras[row]]
-        identity = None
-        if crops.identities is not None and crops.identities[row] > 0:
-            identity = crops.identity_names[crops.identities[row] - 1]
-        return {"path": crops.paths[row], "camera": camera, "identity": identity}
-
-    return {
-        "kind": ranked.kind,
-        "query": crop(ranked.row),
-        "ap": ranked.ap,
-        "matches": [
-            {**crop(hit.row), "similarity": hit.similarity, "right": hit.right}
-            for hit in ranked.hits
-        ],
-    }

@@ -2,7 +2,7 @@
 
 from resight.evaluation.evaluate import automatic_protocol, evaluate
 from resight.evaluation.fusion import fused, fusion_weights
-from resight.evaluation.lists import Hit, RankedList, ranked_lists
+from resight.evaluation.lists import Hit, RankedList, first_wrong, ranked_lists
 from resight.evaluation.options import Options
 from resight.evaluation.protocols import PROTOCOLS
 from resight.evaluation.ranking import Ranking, rank, rank_blocks
@@ -23,6 +23,7 @@ __all__ = [
     "automatic_protocol",
     "cosine",
     "evaluate",
+    "first_wrong",
     "fused",
     "fusion_weights",
     "rank",

@@ -15,16 +15,21 @@ from resight.evaluation.similarity import Scores, cosine
 from resight.records import BoolArray, Crops, Features, FloatArray, IntArray
 
 Kind = Literal["best", "worst", "typical"]
+DROPPED = 4
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One answer: its row and path in the crops, its similarity, and whether it is right."""
+    """One answer: its row and path in the crops, its similarity, and whether it is right.
+
+    dropped: the query's individual, but removed by the protocol, as in the query's own camera.
+    """
 
     row: int
     path: str
     similarity: float
     right: bool
+    dropped: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class RankedList:
     """The first answers to one query, most similar first.
 
     kind: why the query was picked. row, path: the query among the crops. ap: its average precision
-    in [0, 1]. hits: answers without the removed ones, so there may be fewer than asked for.
+    in [0, 1]. hits: as many answers that count as asked for, or all of them, and where they would
+    stand among these the nearest few of the query's individual that were dropped.
     """
 
     kind: Kind
@@ -143,14 +149,52 @@ def _answers(
     for rows, block in scores(query_features, gallery_features, queries):
         for query, similarities in zip(rows.tolist(), block, strict=True):
             right = truth.right(query)
-            top = _top(similarities, right, truth.removed(query), length)
+            removed = truth.removed(query)
+            top = _with_dropped(similarities, right, removed, length, own=truth.own_row(query))
+            shown = trial.gallery[top], similarities[top], right[top], removed[top]
             hits = tuple(
-                Hit(int(row), crops.paths[row], float(similarity), bool(flag))
-                for row, similarity, flag in zip(
-                    trial.gallery[top], similarities[top], right[top], strict=True
-                )
+                Hit(int(row), crops.paths[row], float(value), bool(is_right and not out), bool(out))
+                for row, value, is_right, out in zip(*shown, strict=True)
             )
             yield query, int(trial.queries[query]), hits
+
+
+def first_wrong(
+    features: Features, crops: Crops, evaluation: Evaluation, *, scores: Scores = cosine
+) -> IntArray:
+    """(Q,) the crop that each query found first, where it is a wrong one; -1 for all others.
+
+    Q are the queries of the evaluation's trial; of equal answers the lower row. Raises ValueError
+    for an evaluation without a trial.
+    """
+    trial, ranking = evaluation.trial, evaluation.ranking
+    if trial is None or ranking is None:
+        raise ValueError(f"protocol {evaluation.protocol!r} ranks no single gallery")
+    truth, found = trial.truth(crops), np.full(len(trial.queries), -1)
+    failed = np.flatnonzero(ranking.first > 1)
+    for rows, block in scores(*trial.sides(features), failed):
+        for query, similarities in zip(rows.tolist(), block, strict=True):
+            takes_part = ~(truth.right(query) | truth.removed(query))
+            found[query] = trial.gallery[np.where(takes_part, similarities, -np.inf).argmax()]
+    return found
+
+
+def _with_dropped(
+    similarities: FloatArray, right: BoolArray, removed: BoolArray, length: int, *, own: int
+) -> IntArray:
+    """The first `length` answers that count, and up to DROPPED removed right ones before their end.
+
+    own: the query's row in the gallery, -1 where it has none; it is never shown.
+    """
+    top = _top(similarities, right, removed, length)
+    dropped = right & removed
+    dropped[own] &= own < 0
+    if len(top) == length:
+        dropped &= similarities >= similarities[top].min(initial=np.inf)
+    rows = np.flatnonzero(dropped)
+    rows = rows[np.argsort(-similarities[rows], kind="stable")[:DROPPED]]
+    both = np.concatenate([top, rows])
+    return both[np.argsort(-similarities[both], kind="stable")]
 
 
 def _top(similarities: FloatArray, right: BoolArray, removed: BoolArray, length: int) -> IntArray:

@@ -16,6 +16,7 @@ Plane = npt.NDArray[np.float64]
 CROPS_EACH = 25
 PERPLEXITY = 30.0
 FEWEST = 4
+ITERATIONS = 1000
 DIGITS = 4
 
 
@@ -112,6 +113,7 @@ def _plane(vectors: FloatArray, *, rng: np.random.Generator, seed: int) -> Plane
         init=_start(vectors, rng),
         learning_rate="auto",
         random_state=seed,
+        max_iter=ITERATIONS,
     ).fit_transform(vectors)
     low, high = places.min(axis=0).astype(np.float64), places.max(axis=0).astype(np.float64)
     width = float((high - low).max()) or 1.0

@@ -128,6 +128,10 @@ class Truth:
             found -= inside & (self.gallery_cameras[self.query_rows] == self.query_cameras)
         return found
 
+    def own_row(self, query: int) -> int:
+        """The query's row in the gallery, -1 where it has none."""
+        return NO_ROW if self.query_rows is None else int(self.query_rows[query])
+
     def right(self, query: int) -> BoolArray:
         """(G,) which gallery crops show the individual of this query, removed ones included."""
         right: BoolArray = self.gallery_ids == self.query_ids[query]

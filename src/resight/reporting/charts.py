@@ -39,10 +39,14 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A named series of (epoch, value), by epoch, all finite."""
+    """A named series of (epoch, value), by epoch, all finite.
+
+    label: what stands before the value at its end, the name where it is None.
+    """
 
     name: str
     points: tuple[Point, ...]
+    label: str | None = None
 
 
 def line_chart(
@@ -53,16 +57,17 @@ def line_chart(
     unit: str = "",
     y_range: tuple[float | None, float | None] = (None, None),
     marks: Mapping[int, str] | None = None,
+    x_name: str = "epoch",
 ) -> Markup:
     """An SVG of up to four lines; `marks` are epochs with a dotted upright and its title.
 
-    epochs: first and last of the axis. y_range: values that the axis must reach; None leaves that
-    end to the data. Raises ValueError when no line has a point.
+    epochs: first and last of the axis, or of whatever `x_name` counts. y_range: values that the
+    axis must reach; None leaves that end to the data. Raises ValueError when no line has a point.
     """
     drawn = [line for line in lines if line.points]
     if not drawn:
         raise ValueError("a chart needs at least one line with a point")
-    plot = line_plot(drawn, epochs=epochs, unit=unit, y_range=y_range)
+    plot = line_plot(drawn, epochs=epochs, unit=unit, y_range=y_range, x_name=x_name)
     parts = [axes(plot), *(_mark(plot, epoch, told) for epoch, told in (marks or {}).items())]
     parts += [_line(plot, line, number) for number, line in enumerate(drawn, start=1)]
     parts += _end_labels(plot, drawn)
@@ -77,6 +82,7 @@ def line_plot(
     epochs: tuple[int, int],
     unit: str = "",
     y_range: tuple[float | None, float | None] = (None, None),
+    x_name: str = "epoch",
 ) -> Plot:
     """The scales of a line chart, with room at the right for the lines' labels."""
     values = [value for line in lines for _, value in line.points]
@@ -85,7 +91,7 @@ def line_plot(
         max(values + [v for v in y_range if v is not None]),
     )
     room = LETTER * max(len(_end_text(line, unit)) for line in lines) + LABEL_GAP + 4
-    return _plot(epochs, y_ticks, unit, room)
+    return _plot(epochs, y_ticks, unit, room, x_name=x_name)
 
 
 def stacked_bars(
@@ -119,6 +125,7 @@ def _plot(
     room: float,
     *,
     half_band: bool = False,
+    x_name: str = "epoch",
 ) -> Plot:
     first, last = epochs
     pad = 0.5 if half_band or first == last else 0.0
@@ -129,6 +136,7 @@ def _plot(
         x_ticks=epoch_ticks(first, last),
         y_ticks=y_ticks,
         unit=unit,
+        x_name=x_name,
     )
 
 
@@ -157,7 +165,8 @@ def _line(plot: Plot, line: Line, number: int) -> Markup:
 
 
 def _end_text(line: Line, unit: str) -> str:
-    return f"{line.name} {short(line.points[-1][1], unit)}".strip()
+    name = line.name if line.label is None else line.label
+    return f"{name} {short(line.points[-1][1], unit)}".strip()
 
 
 def _end_labels(plot: Plot, lines: Sequence[Line]) -> list[Markup]:
@@ -188,13 +197,13 @@ def _columns(
     tables: Sequence[tuple[str, Mapping[float, float]] | tuple[str, Mapping[int, float]]],
     say: Callable[[float], str],
 ) -> list[Markup]:
-    """What is read when pointing at an epoch."""
+    """What is read when pointing at an epoch, or whatever the x axis counts."""
     epochs = sorted({int(epoch) for _, table in tables for epoch in table})
     shown = epochs[:: math.ceil(len(epochs) / MOST_COLUMNS)]
     titles: dict[float, str] = {}
     for epoch in shown:
         lines = [f"{name} {say(table[epoch])}".strip() for name, table in tables if epoch in table]
-        titles[epoch] = "\n".join([f"epoch {epoch}", *lines])
+        titles[epoch] = "\n".join([f"{plot.x_name} {epoch}", *lines])
     return columns(plot, titles)
 
 

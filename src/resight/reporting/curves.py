@@ -27,11 +27,12 @@ class Curves:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart with its title and its reading."""
+    """A drawn chart with its title and its reading; legend: names of its lines, by their number."""
 
     title: str
     hint: str
     svg: Markup
+    legend: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

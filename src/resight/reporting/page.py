@@ -10,12 +10,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from resight.files import write_atomically
-from resight.reporting import tables
+from resight.reporting import retrieval, tables
 from resight.reporting.cluster_sheets import cluster_sheets
+from resight.reporting.crop_map import crop_map
 from resight.reporting.curves import chart_groups, rescues
 from resight.reporting.quantities import duration, finite, numbers
 from resight.reporting.ranked import KINDS, ranked_lists
 from resight.reporting.run_files import RunFiles, read_run
+from resight.reporting.thresholds import calibrated
 from resight.reporting.thumbnails import Thumbnails
 
 LISTS_OF_EACH = 4
@@ -44,7 +46,9 @@ def render(run: RunFiles) -> str:
     # The pictures are made before the notices, which count the missing ones.
     content = {
         "lists": _lists(run.evaluation, in_lists),
+        "dropped": _has_dropped(run.evaluation),
         "sheets": _sheets(run, in_sheets),
+        **_of_evaluation(run),
     }
     return (
         _environment()
@@ -60,12 +64,24 @@ def render(run: RunFiles) -> str:
             groups=chart_groups(run.epochs),
             epoch_head=head,
             epoch_rows=rows,
-            comparison=tables.comparison(run.evaluation, run.epochs),
-            protocol=run.evaluation.get("protocol"),
-            matrix=tables.camera_matrix(run.evaluation),
             labels_epoch=run.labels.epoch if run.labels else None,
         )
     )
+
+
+def _of_evaluation(run: RunFiles) -> dict[str, Any]:
+    """What was evaluated and calibrated, but for the pictures."""
+    evaluation = run.evaluation
+    return {
+        "comparison": tables.comparison(evaluation, run.epochs),
+        "protocol": evaluation.get("protocol"),
+        "cmc": retrieval.cmc_chart(evaluation, run.queries),
+        "matrix": tables.camera_matrix(evaluation),
+        "by_camera": retrieval.by_camera(evaluation, run.queries),
+        "failures": retrieval.failures(run.queries),
+        "map": crop_map(evaluation),
+        "threshold": calibrated(run.threshold),
+    }
 
 
 @cache
@@ -132,9 +148,9 @@ def _lists(evaluation: Mapping[str, Any], thumbnail: Thumbnails) -> list[dict[st
             "title": title,
             "rows": [
                 {
-                    "query": thumbnail(ranked.path),
+                    "query": thumbnail(ranked.path, ranked.box),
                     "ranked": ranked,
-                    "matches": [(m, thumbnail(m.path)) for m in ranked.matches[:MATCHES]],
+                    "matches": [(m, thumbnail(m.path, m.box)) for m in ranked.first(MATCHES)],
                 }
                 for ranked in lists
                 if ranked.kind == kind
@@ -143,6 +159,11 @@ def _lists(evaluation: Mapping[str, Any], thumbnail: Thumbnails) -> list[dict[st
         for kind, title in KINDS.items()
         if any(ranked.kind == kind for ranked in lists)
     ]
+
+
+def _has_dropped(evaluation: Mapping[str, Any]) -> bool:
+    lists = ranked_lists(evaluation, of_each=LISTS_OF_EACH)
+    return any(match.dropped for ranked in lists for match in ranked.first(MATCHES))
 
 
 def _sheets(run: RunFiles, thumbnail: Thumbnails) -> list[dict[str, Any]]:
@@ -154,7 +175,7 @@ def _sheets(run: RunFiles, thumbnail: Thumbnails) -> list[dict[str, Any]]:
         {
             "title": sheet.title,
             "rows": [
-                {"cluster": row, "crops": [thumbnail(path) for path in row.paths]}
+                {"cluster": row, "crops": [*map(thumbnail, row.paths, row.boxes)]}
                 for row in sheet.rows
             ],
         }

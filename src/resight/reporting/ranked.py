@@ -22,8 +22,8 @@ KINDS = {
 class Match:
     """One answer to a query.
 
-    dropped: the query's individual in the query's camera, which the protocol leaves out; such an
-    answer is neither right nor wrong. box: where it is cut from its frame, if it is.
+    dropped: the query's individual, but left out by the protocol, as in the query's own camera;
+    such an answer is neither right nor wrong. box: where it is cut from its frame, if it is.
     """
 
     path: str

@@ -15,7 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resight.errors import RunError
+from resight.evaluation.calibration import FILE as THRESHOLD
+from resight.evaluation.calibration import Threshold
 from resight.records import IntArray
+from resight.reporting.query_rows import QueryRows, read_query_rows
+from resight.reporting.thumbnails import Box, box_of
 
 T = TypeVar("T")
 
@@ -45,13 +49,26 @@ class EpochLabels:
         names = self.table["camera"].take(pa.array(rows)).to_pylist()
         return [str(name) for name in names if name is not None]
 
+    def boxes(self, rows: IntArray) -> list[Box | None]:
+        """Where these rows are cut from their frames, None for files of their own."""
+        if "box" not in self.table.column_names:
+            return [None] * len(rows)
+        kept = self.table["box"].take(pa.array(rows)).to_pylist()
+        try:
+            return [box_of({"box": box}) for box in kept]
+        except (TypeError, ValueError) as error:
+            raise RunError(
+                f"the boxes of epoch {self.epoch}'s labels are damaged: {error}"
+            ) from error
+
 
 @dataclass(frozen=True, eq=False)
 class RunFiles:
     """What a run folder holds; everything but `about` and `recipe` may be empty.
 
     about: run.json. recipe: the text of recipe.yaml. epochs: the log, by epoch. labels: those of
-    the last epoch. finished: when the last epoch ended (or the run began).
+    the last epoch. queries: how each query of the evaluation fared. threshold: what `resight
+    calibrate` found. finished: when the last epoch ended (or the run began).
     """
 
     path: Path
@@ -60,6 +77,8 @@ class RunFiles:
     epochs: tuple[dict[str, Any], ...]
     labels: EpochLabels | None
     evaluation: dict[str, Any]
+    queries: QueryRows | None
+    threshold: Threshold | None
     finished: datetime
 
     @property
@@ -86,6 +105,8 @@ def read_run(path: Path) -> RunFiles:
         epochs=_read(log, _json_lines) if log.exists() else (),
         labels=_last_labels(path / "labels"),
         evaluation=_optional_object(path / "evaluation.json"),
+        queries=read_query_rows(path / "evaluation.parquet"),
+        threshold=Threshold.read(path) if (path / THRESHOLD).exists() else None,
         finished=datetime.fromtimestamp(
             (log if log.exists() else path / "run.json").stat().st_mtime, tz=UTC
         ),

@@ -171,6 +171,8 @@ class RunFolder:
         }
         if crops.cameras is not None:
             columns["camera"] = [crops.camera_names[c] for c in crops.cameras]
+        if crops.boxes is not None:
+            columns["box"] = list(crops.boxes)
         table = pa.table(columns)
         write_atomically(self._labels(epoch), lambda draft: pq.write_table(table, draft))
 
