@@ -19,12 +19,13 @@ def test_a_table_is_trained_and_printed(crops: Path, tmp_path: Path, resight: An
     lines = result.out.splitlines()
     assert lines[0].startswith("Table 1: confidence-guided centroids")
     assert "paper, MSMT17 (other data)" in lines[1]
-    assert [line.split()[0] for line in lines[2:4]] == ["Baseline", "Both"]
-    assert "85.3 / 94.2" in lines[3]
+    assert [line.split()[0] for line in lines[2:6]] == ["Baseline", "Baseline", "Baseline", "Both"]
+    assert ["–" in line for line in lines[2:6]] == [False, True, True, False]
+    assert "85.3 / 94.2" in lines[5]
     assert lines[-1] == f"{tmp_path}/out/table.md"
     again = resight("ablate", crops, *words, "--rows", "Both", "--set", "optim.lr=0.1")
     assert again.code == 2
-    assert "holds another ablation" in again.err
+    assert "holds another ablation, which differs in --set optim.lr: " in again.err
     assert len(again.err.strip().splitlines()) == 1
 
 
@@ -58,12 +59,17 @@ def test_all_rows_are_trained_by_default(
     def train(data: Path, *, out: Path, **_: Any) -> Path:
         trained.append(str(out.relative_to("runs")))
         out.mkdir(parents=True)
-        (out / "evaluation.json").write_text('{"figures": {"mAP": 50.0, "rank1": 60.0}}')
+        (out / "model.safetensors").write_bytes(b"weights")
         return out
+
+    def evaluate(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"figures": {"mAP": 50.0, "rank1": 60.0}}
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("resight.api.ablating.train", train)
-    result = resight("ablate", crops, "--method", "lp", "--table", "v", *options({"clusterer": {}}))
+    monkeypatch.setattr("resight.api.ablating.evaluate", evaluate)
+    settings = {key: TINY[key] for key in TINY if not key.startswith("graph.")}
+    result = resight("ablate", crops, "--method", "lp", "--table", "v", *options(settings))
     assert result.code == 0
     folder = "town-lp-table-v"
     rows = ("average", "maximum", "gem")

@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import resight
-from resight.api.ablation_table import Ablation, RowResult
+from resight.api.ablation_folder import AblationFolder, Request
+from resight.api.ablation_table import Ablation, RowResult, SeedFigures
 from resight.api.clustering import bytes_of
 from resight.api.evaluating import evaluate
 from resight.api.training import resume, train
-from resight.data import read_crops
+from resight.data import ImageStore, read_crops
 from resight.device import Device, Precision
 from resight.errors import ConfigError, ResightError, RunError
-from resight.files import as_json, write_atomically
+from resight.evaluation import automatic_protocol
 from resight.methods import Row, Table, recipe_for, table_of
 from resight.parts import near
-from resight.recipe import Recipe
-from resight.training.run_folder import RunFolder
+from resight.recipe import Recipe, misfits
+from resight.records import Crops
+from resight.training.run_folder import RunFolder, RunSettings
+from resight.training.train import check
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Request:
-    """What decides the figures of an ablation; all else may differ when it is continued."""
-
-    data: str
-    method: str
-    table: str
-    published: str | None
-    settings: Mapping[str, Any]
-    layout: str
-    camera_pattern: str | None
-    precision: str
-    strict: bool
+ENDS_IN = ("model.safetensors", "evaluation.json", "report.html")
 
 
 def ablate(
@@ -70,12 +58,14 @@ def ablate(
     seeds: how many, from 0 on. rows: names of some of the rows. settings: overrides for every row;
     what a row varies is the row's. The rest is as in `train`.
 
-    The same call again continues: finished runs are kept, interrupted ones resumed; more seeds or
-    other rows may be asked for. Rows with the same training share runs, and so do their teachers.
-    A row that raises a ResightError is noted with its sentence and stops no other.
+    The same call again continues: finished runs are kept, interrupted ones resumed, on another
+    device or with other memory if so asked; more seeds or other rows may be asked for, and the
+    table shows all that are finished. Rows with the same training share runs, and so do their
+    teachers. All rows are checked before the first is trained. A row that raises a ResightError is
+    noted with its sentence and stops no other.
 
     Raises ConfigError for unknown names and when no row can be trained, RunError when `out` holds
-    something else.
+    something else or another process is at it.
     """
     chosen = table_of(method, table)
     base = recipe_for(method, published=published).override(settings or {})
@@ -93,10 +83,11 @@ def ablate(
         strict=strict,
     )
     wanted = _chosen_rows(chosen, rows)
-    read_crops(data, layout=layout, camera_pattern=camera_pattern)
-    Device.choose(device, precision)
     name = f"{Path(data).absolute().stem}-{method}-table-{table.casefold()}"
-    path = Path("runs") / name if out is None else Path(out)
+    folder = AblationFolder(Path("runs") / name if out is None else Path(out))
+    folder.check(request)
+    crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
+    Device.choose(device, precision)
     options = {
         "layout": layout,
         "camera_pattern": camera_pattern,
@@ -106,9 +97,13 @@ def ablate(
         "strict": strict,
         "memory": None if memory is None else bytes_of(memory),
     }
-    runs = _Runs(path, Path(data), chosen, base, options)
-    _claim(path, request)
-    return _run_all(runs, chosen, wanted, range(seeds), published)
+    runs = _Runs(folder, Path(data), chosen, base, options, automatic_protocol(crops))
+    problems = runs.problems(wanted, crops)
+    if len(problems) == len(wanted) and not folder.is_claimed:
+        raise _no_row(chosen, problems)
+    with folder.lock():
+        folder.claim(request)
+        return _run_all(runs, chosen, wanted, range(seeds), problems, published)
 
 
 def _chosen_rows(table: Table, names: Sequence[str] | None) -> tuple[Row, ...]:
@@ -125,126 +120,181 @@ def _chosen_rows(table: Table, names: Sequence[str] | None) -> tuple[Row, ...]:
     return tuple(row for slug, row in known.items() if slug in slugs)
 
 
-def _claim(path: Path, request: Request) -> None:
-    """Write the request to a new folder, or check that it is the one that the folder is of."""
-    file = path / "ablation.json"
-    asked = json.loads(as_json(asdict(request)))
-    if not file.exists():
-        if path.is_file():
-            raise RunError(f"{path} is a file: choose a folder with --out")
-        if path.is_dir() and any(not f.name.startswith(".") for f in path.iterdir()):
-            raise RunError(f"{path} holds other files: choose an empty or new folder with --out")
-        about = {"format": FORMAT, "resight": resight.__version__, **asked}
-        write_atomically(file, lambda draft: draft.write_text(as_json(about, indent=2)))
-        return
-    there = _read(file)
-    if there.get("format") not in range(1, FORMAT + 1):
-        raise RunError(f"{file} is not of this resight's format {FORMAT}: update resight")
-    differing = [
-        f"{key} {there.get(key)!r} there, {value!r} asked for"
-        for key, value in asked.items()
-        if there.get(key) != value
-    ]
-    if differing:
-        raise RunError(
-            f"{path} holds another ablation ({'; '.join(differing)}): "
-            "choose another folder with --out"
-        )
-
-
 def _run_all(
-    runs: _Runs, table: Table, wanted: Sequence[Row], seeds: range, published: str | None
+    runs: _Runs,
+    table: Table,
+    wanted: Sequence[Row],
+    seeds: range,
+    problems: Mapping[str, str],
+    published: str | None,
 ) -> Ablation:
-    """Train row by row, and write the table after each."""
-    log.info("%s: %d rows, %d seeds each, in %s", table.title, len(wanted), len(seeds), runs.path)
-    results: list[RowResult] = []
+    """Train row by row, and write the table of all finished rows after each."""
+    path = runs.folder.path
+    log.info("%s: %d rows, %d seeds each, in %s", table.title, len(wanted), len(seeds), path)
+    results = {row.name: RowResult(row.name, runs.kept(row), row.paper) for row in table.rows}
     for row in wanted:
-        results.append(_run_row(runs, row, seeds))
-        found = Ablation(runs.path, table.title, table.note, tuple(results), published)
+        before = replace(results[row.name], problem=problems.get(row.name))
+        results[row.name] = _run_row(runs, row, seeds, before)
+        found = Ablation(path, table.title, table.note, tuple(results.values()), published)
         found.write()
-    if not any(result.figures for result in results):
-        raise ConfigError(
-            f"no row of {table.title!r} could be trained: {results[0].name}: {results[0].problem}"
-        )
+    if not any(results[row.name].figures for row in wanted):
+        raise _no_row(table, {row.name: results[row.name].problem or "" for row in wanted})
     return found
 
 
-def _run_row(runs: _Runs, row: Row, seeds: range) -> RowResult:
-    figures: list[Mapping[str, float | None]] = []
+def _no_row(table: Table, problems: Mapping[str, str]) -> ConfigError:
+    """What keeps the rows from being trained, rows with the same problem together."""
+    alike: dict[str, list[str]] = {}
+    for name, problem in problems.items():
+        alike.setdefault(problem, []).append(name)
+    told = "; ".join(f"{', '.join(names)}: {problem}" for problem, names in alike.items())
+    return ConfigError(f"no row of {table.title!r} can be trained: {told}")
+
+
+def _run_row(runs: _Runs, row: Row, seeds: range, before: RowResult) -> RowResult:
+    """The row with the seeds that it lacked, and the problem of the first that it still lacks."""
+    missing = [seed for seed in seeds if seed not in before.figures]
+    if not missing:
+        return replace(before, problem=None)
+    if before.problem is not None:
+        log.warning("row %r: %s", row.name, before.problem)
+        return before
+    figures: dict[int, SeedFigures] = {**before.figures}
     problem = None
-    for seed in seeds:
+    for seed in missing:
         log.info("row %r, seed %d", row.name, seed)
         try:
-            figures.append(runs.figures(row, seed))
-        except ConfigError as error:  # the same with any seed
-            log.warning("row %r: %s", row.name, error)
-            problem = str(error)
-            break
+            figures[seed] = runs.figures(row, seed)
         except ResightError as error:
             log.warning("row %r, seed %d: %s", row.name, seed, error)
             problem = problem or str(error)
-    return RowResult(row.name, tuple(figures), row.paper, problem)
+    return replace(before, figures=dict(sorted(figures.items())), problem=problem)
 
 
 class _Runs:
     """The runs of an ablation: where each of them lies, trained when it is first asked for."""
 
     def __init__(
-        self, path: Path, data: Path, table: Table, base: Recipe, options: Mapping[str, Any]
+        self,
+        folder: AblationFolder,
+        data: Path,
+        table: Table,
+        base: Recipe,
+        options: Mapping[str, Any],
+        protocol: str,
     ) -> None:
-        self.path = path
+        self.folder = folder
         self._data = data
         self._base = base
         self._options = options
-        self._places = _places(table, base)
+        self._protocol = protocol
+        self._recipes = _recipes(table, base)
+        self._places = _places(self._recipes)
 
-    def figures(self, row: Row, seed: int) -> Mapping[str, float | None]:
-        """The figures of a row, kept beside its run, which is trained or continued until done."""
-        run = self._trained(row.recipe(self._base), seed)
-        file = self.path / row.slug / f"seed-{seed}.json"
-        if not file.exists():
-            if row.evaluate:
-                result = evaluate(run, self._data, **row.evaluate, **self._reading())
-            else:
-                result = _read(run / "evaluation.json")
-            write_atomically(file, lambda draft: draft.write_text(as_json(result, indent=2)))
-        return _figures(file)
+    def problems(self, rows: Sequence[Row], crops: Crops) -> dict[str, str]:
+        """What would keep each row from being trained; nothing of those that can be."""
+        names = ("layout", "camera_pattern", "device", "precision", "strict")
+        asked = RunSettings(
+            data=str(self._data), root=str(crops.root), **{n: self._options[n] for n in names}
+        )
+        checked: dict[Recipe, str | None] = {}
+        found = {}
+        for row in rows:
+            try:
+                recipe = row.recipe(self._base)
+            except ConfigError as error:
+                found[row.name] = str(error)
+                continue
+            if recipe not in checked:
+                checked[recipe] = _problem(recipe, asked, crops)
+            if problem := checked[recipe]:
+                found[row.name] = problem
+        return found
 
-    def _reading(self) -> dict[str, Any]:
+    def kept(self, row: Row) -> dict[int, SeedFigures]:
+        """The figures of the seeds that are finished; of other models and options, none."""
+        found: dict[int, SeedFigures] = {}
+        recipe = self._recipes.get(row.slug)
+        if recipe is None:
+            return found
+        for seed in self.folder.seeds(row.slug):
+            with suppress(ResightError):
+                run = self._run(recipe, seed)
+                if not _is_done(run):
+                    continue
+                _check_recipe(run, recipe)
+                figures = self.folder.kept(row.slug, seed, of=self._of(run, row))
+                if figures is not None:
+                    found[seed] = figures
+        return found
+
+    def figures(self, row: Row, seed: int) -> SeedFigures:
+        """Evaluate a row's run, which is trained or continued until done, and keep the figures."""
+        run = self._trained(self._recipes[row.slug], seed)
         names = ("layout", "camera_pattern", "device", "precision")
-        return {name: self._options[name] for name in names}
+        reading = {name: self._options[name] for name in names}
+        of = self._of(run, row)
+        figures: SeedFigures = evaluate(run, self._data, **row.evaluate, **reading)["figures"]
+        self.folder.keep(row.slug, seed, figures, of=of)
+        return figures
+
+    def _of(self, run: Path, row: Row) -> dict[str, Any]:
+        """What a row's figures are of: the weights, and the options of the evaluation."""
+        return {
+            "model": _digest(run / "model.safetensors"),
+            "options": {"protocol": self._protocol, **row.evaluate},
+        }
+
+    def _run(self, recipe: Recipe, seed: int) -> Path:
+        return self.folder.run(self._places[recipe], seed)
 
     def _trained(self, recipe: Recipe, seed: int) -> Path:
         """The finished run of a recipe; a teacher that is trained first is a run of its own."""
-        folder = self.path / self._places[recipe] / f"seed-{seed}"
-        if (folder / "evaluation.json").exists():
-            _check_recipe(folder, recipe)
-            return folder
+        run = self._run(recipe, seed)
+        is_started = (run / "run.json").exists()
+        if is_started:
+            _check_recipe(run, recipe)
+            if _is_done(run):
+                return run
         teacher = recipe.teacher
         if teacher is not None and teacher.is_trained_first:
-            run = self._trained(_of_teacher(recipe), seed).absolute()
-            told = replace(teacher, run=str(run), epochs=None)
+            source = self._trained(_of_teacher(recipe), seed).absolute()
+            told = replace(teacher, run=str(source), epochs=None)
             recipe = replace(recipe, teacher=told)
-        if (folder / "run.json").exists():
-            _check_recipe(folder, recipe)
-            return resume(folder)
-        return train(
-            self._data, out=folder, recipe=recipe, seed=seed, evaluate_every=0, **self._options
-        )
+        options = self._options
+        if is_started:
+            return resume(run, device=options["device"], memory=options["memory"])
+        return train(self._data, out=run, recipe=recipe, seed=seed, evaluate_every=0, **options)
 
 
-def _places(table: Table, base: Recipe) -> dict[Recipe, str]:
+def _problem(recipe: Recipe, asked: RunSettings, crops: Crops) -> str | None:
+    """What would keep a recipe from being trained on these crops."""
+    try:
+        check(recipe, asked, ImageStore.open(crops, size=recipe.size, strict=asked.strict))
+    except ResightError as error:
+        return str(error)
+    return None
+
+
+def _recipes(table: Table, base: Recipe) -> dict[str, Recipe]:
+    """The recipe of each row by its folder, of rows whose parts fit together."""
+    found = {}
+    for row in table.rows:
+        with suppress(ConfigError):  # told when the rows are checked
+            recipe = row.recipe(base)
+            if not misfits(recipe):
+                found[row.slug] = recipe
+    return found
+
+
+def _places(recipes: Mapping[str, Recipe]) -> dict[Recipe, str]:
     """The folder of each recipe that is trained: its row's, the first one's where rows share it."""
     places: dict[Recipe, str] = {}
     teachers: dict[Recipe, str] = {}
-    for row in table.rows:
-        try:
-            recipe = row.recipe(base)
-        except ConfigError:
-            continue  # told when the row's turn comes
-        places.setdefault(recipe, row.slug)
+    for slug, recipe in recipes.items():
+        places.setdefault(recipe, slug)
         if recipe.teacher is not None and recipe.teacher.is_trained_first:
-            teachers.setdefault(_of_teacher(recipe), f"teacher-of-{row.slug}")
+            teachers.setdefault(_of_teacher(recipe), f"teacher-of-{slug}")
     return teachers | places
 
 
@@ -269,17 +319,16 @@ def _without_run(recipe: Recipe) -> Recipe:
     return replace(recipe, teacher=replace(teacher, run=None, epochs=None))
 
 
-def _figures(file: Path) -> Mapping[str, float | None]:
-    figures = _read(file).get("figures")
-    if not isinstance(figures, dict):
-        raise RunError(f"{file} holds no figures: delete it, and the same command makes it anew")
-    return figures
+def _is_done(run: Path) -> bool:
+    """Whether a run is trained to its last epoch, and then evaluated and reported."""
+    is_run = (run / "run.json").exists() and all((run / name).exists() for name in ENDS_IN)
+    return is_run and RunFolder.open(run).is_finished
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _digest(file: Path) -> str:
+    """The SHA-256 of a file. Raises RunError when it cannot be read."""
     try:
-        return dict(json.loads(file.read_text()))
+        with open(file, "rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise RunError(f"cannot read {file}: {error.strerror}") from error
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{file} is damaged, it should hold JSON: {error}") from error

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from resight.files import as_json, write_atomically
 from resight.methods.tables import DATA_SETS, Figures
@@ -21,19 +21,21 @@ LABEL_FREE = {
 PAPER_SUFFIX = "-paper"
 UNKNOWN = "–"
 
+SeedFigures: TypeAlias = Mapping[str, float | None]
+
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row: figures of each seed that finished, the paper's, and why a seed did not finish."""
+    """One row: figures by seed that finished, the paper's, and why a seed did not finish."""
 
     name: str
-    figures: tuple[Mapping[str, float | None], ...] = ()
+    figures: Mapping[int, SeedFigures] = field(default_factory=dict)
     paper: Figures = field(default_factory=dict)
     problem: str | None = None
 
     def values(self, key: str) -> list[float]:
         """The figure of every seed that has it."""
-        found = (figures.get(key) for figures in self.figures)
+        found = (figures.get(key) for figures in self.figures.values())
         return [value for value in found if value is not None]
 
     def mean(self, key: str) -> float | None:
@@ -49,9 +51,10 @@ class RowResult:
 
 @dataclass(frozen=True)
 class Ablation:
-    """The rows of a table that were trained, in the folder `path`.
+    """The rows of a table in its order, finished or not, trained in the folder `path`.
 
-    published: the data set that the data are, if the user said so.
+    Gains are over the first row, where that has figures. published: the data set that the data are,
+    if the user said so.
     """
 
     path: Path
@@ -64,7 +67,7 @@ class Ablation:
     def header(self) -> tuple[str, ...]:
         """The names of the columns, the first one being the rows' names."""
         shown = self._shown
-        gain = (f"gain over {self.rows[0].name}",) if self._is_ranked and len(self.rows) > 1 else ()
+        gain = (f"gain over {self.rows[0].name}",) if self._has_gains else ()
         return ("", *shown.values(), *gain, *map(self._paper_name, self._data_sets))
 
     @property
@@ -82,7 +85,7 @@ class Ablation:
         """The table, its title and its remarks."""
         lines = [f"# {self.title}", "", _line(self.header), _line(["---"] * len(self.header))]
         lines += [_line(row) for row in self.cells]
-        explained = "Mean ± standard deviation over seeds (n)"
+        explained = f"Mean ± standard deviation over seeds (n), {UNKNOWN} where none is finished"
         lines += ["", f"{explained}; the paper's figures are {' / '.join(RANKED.values())}."]
         lines += [line for remark in self.remarks for line in ("", remark)]
         return "\n".join(lines) + "\n"
@@ -108,6 +111,10 @@ class Ablation:
         return not any(row.figures for row in self.rows) or any(map(_ranked, self.rows))
 
     @property
+    def _has_gains(self) -> bool:
+        return len(self.rows) > 1 and _ranked(self.rows[0])
+
+    @property
     def _shown(self) -> Mapping[str, str]:
         if self._is_ranked:
             return RANKED
@@ -123,7 +130,7 @@ class Ablation:
 
     def _cells_of(self, row: RowResult) -> tuple[str, ...]:
         ours = [_measured(row, key) for key in self._shown]
-        gain = [self._gain(row)] if self._is_ranked and len(self.rows) > 1 else []
+        gain = [self._gain(row)] if self._has_gains else []
         paper = [_pair(row.paper.get(name), "{:.1f}") for name in self._data_sets]
         return (row.name, *ours, *gain, *paper)
 
@@ -142,18 +149,18 @@ class Ablation:
         keys = self._shown
         return {
             "name": row.name,
-            "seeds": len(row.figures),
-            "figures": [dict(figures) for figures in row.figures],
+            "seeds": list(row.figures),
+            "figures": [dict(figures) for figures in row.figures.values()],
             "mean": {key: row.mean(key) for key in keys},
             "spread": {key: row.spread(key) for key in keys},
-            **({"gain": self._gains(row)} if self._is_ranked else {}),
+            **({"gain": self._gains(row)} if self._has_gains else {}),
             "paper": {name: list(pair) for name, pair in row.paper.items()},
             "problem": row.problem,
         }
 
 
 def _ranked(row: RowResult) -> bool:
-    return any("mAP" in figures for figures in row.figures)
+    return any("mAP" in figures for figures in row.figures.values())
 
 
 def _has(key: str) -> Any:
