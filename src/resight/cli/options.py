@@ -9,13 +9,14 @@ import typer
 
 Data = Annotated[
     Path,
-    typer.Argument(help="A folder of images, the Market-1501 layout, or a CSV/Parquet table."),
+    typer.Argument(help="A folder of images, a benchmark's folder, or a CSV/Parquet table."),
 ]
 Run = Annotated[Path, typer.Argument(help="A folder that `resight train` or `demo` wrote.")]
 Layout = Annotated[
     str,
     typer.Option(
-        help="How to read the data: auto, images, identities, cameras, market1501, table."
+        help="How to read the data: auto, images, identities, cameras, table, or a data set such as "
+        "market1501, msmt17, veri776, mot (docs/datasets.md)."
     ),
 ]
 CameraPattern = Annotated[

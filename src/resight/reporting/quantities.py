@@ -69,6 +69,8 @@ def quantity(key: str) -> Quantity:
     rank = re.fullmatch(r"rank(\d+)", key)
     if rank:
         return Quantity(f"Rank-{rank[1]}", "%")
+    if re.fullmatch(r"(DIR|TPR)@.*", key):
+        return Quantity(key, "%")
     return _KNOWN.get(key, Quantity(key.replace("_", " ").replace(".", ", ")))
 
 
