@@ -15,8 +15,8 @@ Run = Annotated[Path, typer.Argument(help="A folder that `resight train` or `dem
 Layout = Annotated[
     str,
     typer.Option(
-        help="How to read the data: auto, images, identities, cameras, table, or a data set such as "
-        "market1501, msmt17, veri776, mot (docs/datasets.md)."
+        help="How to read the data: auto, images, identities, cameras, table, or a data set such "
+        "as market1501, msmt17, veri776, mot (docs/datasets.md)."
     ),
 ]
 CameraPattern = Annotated[
