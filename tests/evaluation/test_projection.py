@@ -35,7 +35,8 @@ def places(points):
     return np.array([(p.x, p.y) for p in points])
 
 
-def test_neighbours_on_the_map_show_one_individual():
+def test_neighbours_on_the_map_show_one_individual(monkeypatch):
+    monkeypatch.setattr("resight.evaluation.projection.ITERATIONS", 1000)
     features, crops = world([15] * 6)
     points = projected(features, crops)
     apart = np.linalg.norm(places(points)[:, None] - places(points), axis=2)
