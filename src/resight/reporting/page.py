@@ -150,7 +150,9 @@ def _lists(evaluation: Mapping[str, Any], thumbnail: Thumbnails) -> list[dict[st
                 {
                     "query": thumbnail(ranked.path, ranked.box),
                     "ranked": ranked,
-                    "matches": [(m, thumbnail(m.path, m.box)) for m in ranked.first(MATCHES)],
+                    "matches": [
+                        (m, thumbnail(m.path, m.box)) for m in ranked.first(MATCHES)[:MATCHES]
+                    ],
                 }
                 for ranked in lists
                 if ranked.kind == kind
