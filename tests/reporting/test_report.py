@@ -98,7 +98,7 @@ def test_it_adapts_to_dark_phones_and_paper(finished_run):
 def test_answers_are_marked_for_what_they_are(finished_run):
     page = page_of(finished_run)
     lists = json.loads((finished_run / "evaluation.json").read_text())["ranked_lists"]
-    answers = [answer for ranked in lists for answer in ranked["matches"]]
+    answers = [answer for ranked in lists for answer in ranked["matches"][:10]]
     counts = {
         "right": sum(answer["right"] for answer in answers),
         "dropped": sum(answer.get("dropped", False) for answer in answers),
