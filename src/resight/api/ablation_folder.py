@@ -6,7 +6,6 @@ table.md, table.json  written after each row   ROW/seed-N.json  a row's figures,
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 import resight
 from resight.api.ablation_table import SeedFigures
 from resight.errors import RunError
-from resight.files import as_json, write_atomically
+from resight.files import as_json, locked, write_atomically
 
 FORMAT = 1
 SEED = "seed-"
@@ -82,16 +81,7 @@ class AblationFolder:
         Whoever holds it clears away what a killed process was writing; runs have locks of their
         own. Raises RunError when another process holds it or it cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = open(self.path / ".lock", "w")  # noqa: SIM115
-        except OSError as error:
-            raise RunError(f"cannot write to {self.path}: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{self.path} is being trained by another process") from error
+        with locked(self.path):
             for draft in (*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")):
                 draft.unlink(missing_ok=True)
             yield

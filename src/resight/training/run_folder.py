@@ -8,7 +8,6 @@ evaluation.json, report.html            written at the end
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 
 import resight
 from resight.errors import RunError
-from resight.files import as_json, write_atomically
+from resight.files import as_json, locked, write_atomically
 from resight.parts import from_plain
 from resight.recipe import Recipe
 from resight.records import Crops, FloatArray, IntArray
@@ -135,15 +134,7 @@ class RunFolder:
 
         Whoever holds it clears away what a killed process was writing.
         """
-        try:
-            file = open(self.path / ".lock", "w")  # noqa: SIM115
-        except OSError as error:
-            raise RunError(f"cannot write to {self.path}: {error.strerror}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise RunError(f"{self.path} is being trained by another process") from error
+        with locked(self.path):
             for draft in self.path.rglob(".*.tmp"):
                 draft.unlink(missing_ok=True)
             yield
