@@ -104,6 +104,7 @@ def test_naming_the_same_part_keeps_its_settings() -> None:
         ("memory.momentun=0.2", "memory.momentun: no such setting; did you mean momentum?"),
         ("memry.momentum=0.2", "memry: no such setting; did you mean memory?"),
         ("encoder.weights.x=1", "encoder.weights is a plain value"),
+        ("targets.beta=0.5", "targets.beta: no such setting; there is none"),
         ("teacher.epcohs=1", "teacher.epcohs: no such setting; did you mean epochs"),
         ("max_cluster_size.x=1", "max_cluster_size: "),
         ("losses.3.weight=1", "losses.3: no such setting"),

@@ -72,6 +72,8 @@ def from_plain(kind: Any, plain: Any, *, where: str, problems: list[str]) -> Any
 def near(name: str, names: Iterable[str]) -> str:
     """A hint that lists the nearest of `names`, or all of them."""
     known = list(names)
+    if not known:
+        return "there is none"
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(close)}?"
