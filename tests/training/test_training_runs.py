@@ -30,7 +30,10 @@ def test_a_run_without_labels_holds_everything(crops: Path, tmp_path: Path) -> N
     assert [record["epoch"] for record in log_of(run)] == [1, 2]
     assert {"loss", "lr", "seconds", "clusters", "outliers", "silhouette"} <= log_of(run)[0].keys()
     assert json.loads((run / "evaluation.json").read_text())["protocol"] == "label-free"
-    assert "<html" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert "<html" in report
+    assert "Logged as" not in report, "a figure of the log has no description"
+    assert "clusters on the map" in report
     assert resight.Recipe.read(run / "recipe.yaml").optim.epochs == 2
     table = pq.read_table(run / "labels" / "epoch_002.parquet")
     assert table.column_names == ["path", "label", "silhouette", "camera"]

@@ -175,7 +175,7 @@ TIME_HINT = (
     "Seconds of each epoch, by what they were spent on. Bars of one height are normal; growing "
     "ones mean that a part gets harder, or a busy machine."
 )
-_NOT_CURVES = ("epoch", "outliers", "lr")
+_NOT_CURVES = ("epoch", "crops", "outliers", "lr")
 
 
 def chart_groups(records: Records) -> tuple[Group, ...]:
