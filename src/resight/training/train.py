@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import torch
 
 from resight.data import ImageStore
 from resight.data.colour import colour_histogram
-from resight.device import Device
+from resight.data.feedback import Decision
+from resight.device import Device, keep_freed_memory
 from resight.errors import ConfigError, DataError
 from resight.evaluation import evaluate
 from resight.models import Encoder, build_encoder, save
@@ -21,6 +23,7 @@ from resight.training.checkpoint import Progress, load_checkpoint, save_checkpoi
 from resight.training.epoch import run_epoch
 from resight.training.extract import extract
 from resight.training.feed import Feed
+from resight.training.feedback import check_decisions, find_links
 from resight.training.learner import Learner
 from resight.training.record import epoch_record
 from resight.training.run_folder import RunFolder, RunSettings
@@ -29,10 +32,16 @@ from resight.training.teacher import find_teacher
 log = logging.getLogger(__name__)
 
 
-def check(recipe: Recipe, settings: RunSettings, store: ImageStore) -> None:
+def check(
+    recipe: Recipe,
+    settings: RunSettings,
+    store: ImageStore,
+    decisions: Sequence[Decision] | None = None,
+) -> None:
     """Raise what would keep these from being trained together, before anything is written.
 
-    ConfigError and DataError say what does not fit; a teacher that was trained before is opened.
+    ConfigError and DataError say what does not fit, Contradiction which decisions do not; a
+    teacher that was trained before is opened.
     """
     if settings.seed < 0:
         raise ConfigError(f"seed is {settings.seed}, expected 0 or more")
@@ -42,6 +51,8 @@ def check(recipe: Recipe, settings: RunSettings, store: ImageStore) -> None:
             f"{settings.data} has {len(rows)} readable training crops: at least 2 needed"
         )
     recipe.check(store.crops.select(rows))
+    if decisions is not None:
+        check_decisions(decisions, store.crops.root)
     Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
     with torch.inference_mode():
         build_encoder(recipe.encoder, seed=settings.seed).eval()(torch.zeros(1, 3, *recipe.size))
@@ -50,9 +61,16 @@ def check(recipe: Recipe, settings: RunSettings, store: ImageStore) -> None:
 
 
 def prepare(
-    recipe: Recipe, settings: RunSettings, store: ImageStore, teacher: Encoder | None = None
+    recipe: Recipe,
+    settings: RunSettings,
+    store: ImageStore,
+    teacher: Encoder | None = None,
+    decisions: Sequence[Decision] | None = None,
 ) -> Learner:
-    """Everything that training needs; teacher: of a recipe that has one."""
+    """Everything that training needs.
+
+    teacher: of a recipe that has one. decisions: of people about pairs, None where nobody was asked.
+    """
     rows = _rows(store)
     device = Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
     encoder = build_encoder(recipe.encoder, seed=settings.seed).to(device.place)
@@ -71,6 +89,7 @@ def prepare(
         teacher=None if teacher is None else teacher.to(device.place).requires_grad_(False),
         memory=settings.memory,
         colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
+        links=None if decisions is None else find_links(decisions, store.crops.select(rows)),
     )
 
 
@@ -87,6 +106,7 @@ def run(folder: RunFolder, learner: Learner, *, evaluate_every: int) -> None:
     """
     epochs = learner.recipe.total_epochs
     crops = learner.crops.select(learner.rows)
+    keep_freed_memory()
     with folder.lock():
         progress = load_checkpoint(folder.checkpoint, **_state(learner))
         if progress is None:
@@ -178,6 +198,8 @@ def describe(record: dict[str, Any]) -> str:
         f"{record['clusters']} clusters  {record['outliers']} outliers  "
         f"{sum(record['seconds'].values()):.0f} s"
     )
+    if feedback := record.get("feedback"):
+        line += f"  {feedback['violated']} of {feedback['pairs']} decided pairs violated"
     figures = record.get("evaluation", {})
     if "mAP" in figures:
         line += f"  mAP {figures['mAP']:.1f}"
