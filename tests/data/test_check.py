@@ -72,6 +72,12 @@ def test_what_is_printed(table: Path) -> None:
         assert words in text
 
 
+def test_names_of_several_lines_are_drawn(root: Path, draw: Draw, tmp_path: Path) -> None:
+    draw("cam1/a\nb.png")
+    draw("cam2/\n.png")
+    assert check_data(root, size=SIZE, sheet=tmp_path / "sheet.png").images == 2
+
+
 def test_long_lists_are_cut_short(root: Path, draw: Draw) -> None:
     draw("cam1/a.png")
     for index in range(30):

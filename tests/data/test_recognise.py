@@ -81,6 +81,14 @@ def test_junk_and_distractors_are_no_identities() -> None:
     assert found.complete
 
 
+def test_market_without_its_junk_is_a_variant() -> None:
+    crops = copy_of(BY_NAME["Market-1501"])
+    gallery = np.flatnonzero(crops.splits == "gallery")
+    found = recognise(crops.select(np.delete(np.arange(len(crops)), gallery[-3819:])), "market1501")
+    assert found is not None
+    assert (found.name, found.complete) == ("Market-1501 (junk removed)", True)
+
+
 def test_the_pack_of_distractors_is_counted_by_itself() -> None:
     crops = copy_of(BY_NAME["Market-1501"])
     assert crops.identities is not None

@@ -1,5 +1,7 @@
+import inspect
 import logging
 import os
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -237,6 +239,20 @@ def test_parquet_numbers_and_dates(root: Path) -> None:
     np.testing.assert_array_equal(crops.times, [60.0, np.nan, 86400.0])
 
 
+def test_negative_numbers_beside_gaps_are_no_identities(root: Path) -> None:
+    crops = read_crops(write(root, "path,identity\na.jpg,-1.0\nb.jpg,12.0\nc.jpg,\nd.jpg,-x\n"))
+    assert crops.identity_names == ("-x", "12.0")
+    assert crops.identities is not None
+    assert crops.identities.tolist() == [-1, 2, -1, 1]
+
+
+def test_cells_that_python_cannot_hold(root: Path) -> None:
+    time = pa.array([0], pa.timestamp("s", tz="Mars/Base"))
+    pa.parquet.write_table(pa.table({"path": ["a.jpg"], "time": time}), root / "crops.parquet")
+    with pytest.raises(DataError, match="cannot read the table"):
+        read_crops(root / "crops.parquet")
+
+
 def test_a_table_of_paths_alone(root: Path) -> None:
     absolute = (root / "elsewhere" / "x.jpg").as_posix()
     crops = read_crops(write(root, f"path\nb.jpg\n{absolute}\n"))
@@ -266,6 +282,7 @@ def test_a_pattern_works_on_a_table(root: Path) -> None:
         ("path,camera\na,1\nb,\nc,\n", "an empty 'camera' in row 2 and in 2 of 3 rows"),
         ("path,camera\n,1\n", "an empty 'path' in row 1"),
         ("path,time\na,noon\n", "the time 'noon' in row 1"),
+        ("path,time\na,0\nb,-inf\n", "the time '-inf' in row 2"),
         ("path\na.jpg\nb.jpg\na.jpg\n", r"'a\.jpg' is listed more than once"),
         ("path,camera\n", "no rows"),
         ("", "cannot read the table"),
@@ -298,6 +315,12 @@ def test_missing_data_names_a_neighbour(root: Path) -> None:
         read_crops(root / "markt")
     with pytest.raises(DataError, match=r"nowhere.x\.csv does not exist$"):
         read_crops(root / "nowhere" / "x.csv")
+
+
+@pytest.mark.parametrize("place", ["~nobody.of.this.name/x", "/" + "a" * 5000])
+def test_places_that_cannot_be_looked_for(place: str) -> None:
+    with pytest.raises(DataError, match="cannot look for"):
+        read_crops(place)
 
 
 def test_nothing_to_read(root: Path) -> None:
@@ -344,10 +367,23 @@ def test_pipes_are_no_images(root: Path) -> None:
     assert read_crops(root).paths == ("a.jpg",)
 
 
-def test_names_that_are_not_utf8(root: Path) -> None:
+@pytest.mark.parametrize("name", [b"\xff.jpg", b"\xff/a.jpg"])
+def test_names_that_are_not_utf8(root: Path, name: bytes) -> None:
     try:
-        (root / os.fsdecode(b"\xff.jpg")).touch()
+        touch(root, os.fsdecode(name))
     except OSError:
         pytest.skip("this file system takes only UTF-8 names")
-    with pytest.raises(DataError, match="is not UTF-8"):
-        read_crops(root)
+    for place in {root, (root / os.fsdecode(name)).parent}:
+        with pytest.raises(DataError, match=r"udcff.* is not UTF-8: rename it"):
+            read_crops(place)
+
+
+def test_folders_may_be_deep(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = "d/" * 300 + "a.jpg"
+    touch(root, deep)
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+    try:
+        assert read_crops(root).paths == (deep,)
+    finally:
+        sys.setrecursionlimit(limit)

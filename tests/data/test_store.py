@@ -22,6 +22,7 @@ from PIL import Image, ImageOps
 
 from resight.data import Broken, ImageStore, build, cache_folder, decode, read_crops, workers
 from resight.errors import DataError
+from resight.records import Crops
 
 Draw = Callable[..., Path]
 Pixels = npt.NDArray[np.uint8]
@@ -227,12 +228,26 @@ def test_a_table_may_name_what_does_not_exist(root: Path, draw: Draw) -> None:
     (root / "folder").mkdir()
     os.mkfifo(root / "pipe")
     table = root / "crops.csv"
-    table.write_text("path\na.jpg\nb.jpg\nfolder\npipe\n")
+    table.write_text("path\na.jpg\nb.jpg\nfolder\npipe\nz\0.jpg\n")
     assert open_store(table).broken == (
         Broken("b.jpg", "No such file or directory"),
         Broken("folder", "a folder, not a file"),
         Broken("pipe", "not a regular file"),
+        Broken("z\0.jpg", "embedded null byte"),
     )
+
+
+@pytest.mark.parametrize("box", [(np.inf, 0, 2, 2), (0, 0, 2, np.inf), (0, np.nan, 2, 2)])
+def test_a_box_without_end_is_no_crop(root: Path, draw: Draw, box: tuple[float, ...]) -> None:
+    draw("a.png")
+    crops = Crops(
+        root,
+        ("a.png#1", "a.png#2"),
+        np.array(["train"] * 2),
+        boxes=np.array([box, (0, 0, 2, 2)], dtype=np.float32),
+    )
+    store = ImageStore.open(crops, size=SIZE, workers=1)
+    assert store.broken == (Broken("a.png#1", "the box is not finite"),)
 
 
 def encode(form: str) -> bytes:

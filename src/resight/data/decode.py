@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import signal
 import stat
@@ -97,15 +98,45 @@ def decode(data: bytes, *, size: tuple[int, int]) -> tuple[Image.Image, tuple[in
     (`MAX_REDUCED_PIXELS` for a baseline JPEG); whatever Pillow raises for broken ones.
     """
     image = _open(data)
+    sideways = _orientation(image) >= _FIRST_SIDEWAYS
+    original = image.size if sideways else (image.height, image.width)
+    _reduce(image, size if sideways else (size[1], size[0]))
+    return fit(image, size=size), original
+
+
+def fit(image: Image.Image, *, size: tuple[int, int]) -> Image.Image:
+    """An opened image as RGB at `size` = (H, W), upright, bicubic, transparent pixels on white.
+
+    Raises whatever Pillow raises for a broken one.
+    """
     turn = _orientation(image)
     sideways = turn >= _FIRST_SIDEWAYS
-    original = image.size if sideways else (image.height, image.width)
-    target = size if sideways else (size[1], size[0])
-    _reduce(image, target)
-    small = _eight_bit(image).resize(target, Image.Resampling.BICUBIC)
+    small = _eight_bit(image).resize(
+        size if sideways else (size[1], size[0]), Image.Resampling.BICUBIC
+    )
     if turn in _TURNS:
         small = small.transpose(_TURNS[turn])
-    return _on_white(small), original
+    return _on_white(small)
+
+
+def reason_of(error: Exception) -> str:
+    """Why an image cannot be read, in the words of whoever raised it."""
+    told = isinstance(error, OSError) and error.strerror
+    return told or str(error) or type(error).__name__
+
+
+def read_file(file: str) -> bytes:
+    """The bytes of an image file; raises OSError or ValueError for what is none or too large."""
+    status = os.stat(file)
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("a folder, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("not a regular file")
+    if status.st_size > MAX_BYTES:
+        raise ValueError(f"the file has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
+    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    with open(descriptor, "rb", buffering=0) as opened:
+        return opened.read()
 
 
 def name_of(source: Source) -> str:
@@ -158,18 +189,18 @@ class _Frame(NamedTuple):
 
 def _decode_file(file: str, size: tuple[int, int]) -> tuple[Row, bytes]:
     try:
-        data = _read(file)
+        data = read_file(file)
         image, original = decode(data, size=size)
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
-        return Row(_reason(error)), b""
+        return Row(reason_of(error)), b""
     return Row("", blake2b(data, digest_size=16).hexdigest(), *original), image.tobytes()
 
 
 def _decode_frame(file: str) -> _Frame:
     try:
-        data = _read(file)
+        data = read_file(file)
         image = _open(data)
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
@@ -179,7 +210,7 @@ def _decode_frame(file: str) -> _Frame:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
-        return _Frame(file, _reason(error))
+        return _Frame(file, reason_of(error))
     return _Frame(file, "", blake2b(data, digest_size=16).hexdigest(), upright)
 
 
@@ -189,6 +220,8 @@ def _cut(
     """The whole pixels of the frame that lie in the box, at `size`."""
     if frame.image is None:
         return Row(frame.reason), b""
+    if not all(map(math.isfinite, box)):
+        return Row("the box is not finite"), b""
     left, top = max(round(box[0]), 0), max(round(box[1]), 0)
     right = min(round(box[0] + box[2]), frame.image.width)
     bottom = min(round(box[1] + box[3]), frame.image.height)
@@ -198,24 +231,6 @@ def _cut(
     small = part.resize((size[1], size[0]), Image.Resampling.BICUBIC)
     digest = blake2b(f"{frame.digest} {box}".encode(), digest_size=16).hexdigest()
     return Row("", digest, bottom - top, right - left), small.tobytes()
-
-
-def _reason(error: Exception) -> str:
-    told = isinstance(error, OSError) and error.strerror
-    return told or str(error) or type(error).__name__
-
-
-def _read(file: str) -> bytes:
-    status = os.stat(file)
-    if stat.S_ISDIR(status.st_mode):
-        raise ValueError("a folder, not a file")
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size > MAX_BYTES:
-        raise ValueError(f"the file has {status.st_size:,} bytes, more than {MAX_BYTES:,}")
-    descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb", buffering=0) as opened:
-        return opened.read()
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -234,7 +249,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     raise ValueError("not a JPEG, PNG, BMP or WebP image")
 
 
-def _orientation(image: ImageFile.ImageFile) -> int:
+def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; 1 where it is missing or unreadable."""
     if not any(name in image.info for name in _ORIENTED_BY):
         return 1

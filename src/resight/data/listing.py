@@ -23,7 +23,7 @@ def list_images(root: Path) -> list[str]:
     Hidden files are ignored, and a link that leads back into its own folder is not followed.
     Raises DataError when there is none or a folder cannot be listed.
     """
-    files = sorted(_walk(root, "", frozenset()))
+    files = sorted(_walk(root))
     images = [file for file in files if is_image(file)]
     others = Counter(PurePosixPath(file).suffix.lower() or "no ending" for file in files)
     for suffix in IMAGE_SUFFIXES:
@@ -67,18 +67,30 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
-def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Every file that is not hidden; `above` holds the folders on the way here."""
-    status = folder.stat()
-    place = (status.st_dev, status.st_ino)
-    if place in above:
-        logger.warning("%s leads back to a folder that holds it: not followed", folder)
-        return
-    for entry in visible(folder):
-        if is_folder(entry):
-            yield from _walk(Path(entry.path), f"{prefix}{entry.name}/", above | {place})
-        elif entry.is_symlink() or entry.is_file():
-            yield prefix + _readable_name(entry)
+def _walk(root: Path) -> Iterator[str]:
+    """Every file below `root` that is not hidden, relative to it, in no order."""
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
+    while pending:
+        prefix, above = pending.pop()  # a folder, and the folders on the way to it
+        folder = root / prefix
+        place = _place(folder)
+        if place in above:
+            logger.warning("%s leads back to a folder that holds it: not followed", folder)
+            continue
+        for entry in visible(folder):
+            if is_folder(entry):
+                pending.append((f"{prefix}{entry.name}/", above | {place}))
+            elif entry.is_symlink() or entry.is_file():
+                yield prefix + entry.name
+
+
+def _place(folder: Path) -> tuple[int, int]:
+    """What a folder is, by whatever name it was reached."""
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise DataError(f"cannot list the folder {folder}: {error.strerror}") from error
+    return status.st_dev, status.st_ino
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -87,16 +99,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return list(entries)
     except OSError as error:
         raise DataError(f"cannot list the folder {folder}: {error.strerror}") from error
-
-
-def _readable_name(entry: os.DirEntry[str]) -> str:
-    try:
-        entry.name.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"the file name {os.fsencode(entry.path)!r} is not UTF-8: rename it") from (
-            error
-        )
-    return entry.name
 
 
 def _is_hidden(name: str) -> bool:

@@ -37,6 +37,7 @@ def _splits(train: Count, query: Count, gallery: Count) -> dict[str, Count]:
     return {"train": train, "query": query, "gallery": gallery}
 
 
+_MARKET_SOURCE = "Zheng et al., ICCV 2015; of the gallery 3,819 images are junk, 2,798 distractors"
 _MSMT17 = _splits(Count(32621, 1041), Count(11659, 3060), Count(82161, 3060))
 _MSMT17_SOURCE = "Wei et al., CVPR 2018, Table 2"
 _CUHK03_SOURCE = "CUHK03-NP, README of Zhong et al., CVPR 2017"
@@ -49,7 +50,14 @@ PUBLISHED = (
         ("market1501",),
         _splits(Count(12936, 751), Count(3368, 750), Count(19732, 750)),
         6,
-        "Zheng et al., ICCV 2015; 3,819 junk and 2,793 distractor images in the gallery",
+        _MARKET_SOURCE,
+    ),
+    Benchmark(
+        "Market-1501 (junk removed)",
+        ("market1501",),
+        _splits(Count(12936, 751), Count(3368, 750), Count(15913, 750)),
+        6,
+        _MARKET_SOURCE,
     ),
     Benchmark(
         "DukeMTMC-reID",

@@ -139,7 +139,8 @@ def _titled(kind: str, name: str) -> str:
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, font: Font, width: int) -> str:
-    """The text, its middle left out until it is no wider than `width` pixels."""
+    """The text on one line, its middle left out until it is no wider than `width` pixels."""
+    text = " ".join(text.splitlines())
     if draw.textlength(text, font) <= width:
         return text
     for kept in range(len(text) - 1, 0, -1):

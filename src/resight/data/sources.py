@@ -21,7 +21,7 @@ from resight.records import JUNK, Crops, IntArray
 LAYOUTS = ("auto", *layouts.LAYOUTS)
 
 _PATTERN_GROUPS = ("camera", "identity", "time")
-_JUNK_NAME = re.compile(r"-\d+")
+_JUNK_NAME = re.compile(r"-\d+(\.0*)?")  # -1.0: whole numbers beside gaps, as pandas writes them
 
 
 def read_crops(
@@ -85,12 +85,19 @@ def _named(layout: str) -> layouts.Layout:
 
 
 def _existing(data: str | Path) -> Path:
-    path = Path(data).expanduser().absolute()
-    if path.exists():
-        return path
-    beside = os.listdir(path.parent) if path.parent.is_dir() else []
+    try:
+        path = Path(data).expanduser().absolute()
+        if path.exists():
+            return path
+        beside = os.listdir(path.parent) if path.parent.is_dir() else []
+    except (OSError, RuntimeError) as error:
+        raise DataError(f"cannot look for {data}: {_reason(error)}") from error
     near = get_close_matches(path.name, beside, n=1)
     raise DataError(f"{path} does not exist" + (f", did you mean {near[0]!r}?" if near else ""))
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -149,6 +156,7 @@ def _matched_time(match: re.Match[str]) -> float:
 
 def _crops(root: Path, columns: Columns) -> Crops:
     paths = columns.paths
+    _check_names(root, paths)
     twice = next((path for path, count in Counter(paths).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{twice!r} is listed more than once in {root}: keep one row for it")
@@ -168,6 +176,15 @@ def _crops(root: Path, columns: Columns) -> Crops:
         boxes=None if columns.boxes is None else np.array(columns.boxes, dtype=np.float32),
     )
     return crops.select(np.array(sorted(range(len(paths)), key=paths.__getitem__)))
+
+
+def _check_names(root: Path, paths: Sequence[str]) -> None:
+    """Raise DataError for a name whose bytes are not UTF-8, which no record could hold."""
+    for path in (str(root), *paths):
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"the name {path!a} is not UTF-8: rename it") from error
 
 
 def _number_cameras(names: Sequence[str] | None) -> tuple[IntArray | None, tuple[str, ...]]:

@@ -128,7 +128,7 @@ def _stamp(file: str) -> str:
     """Length and time of change; none where the file is missing or may not be read."""
     try:
         status = os.stat(file)
-    except OSError:
+    except (OSError, ValueError):  # ValueError for a name with a zero byte
         return ""
     return f"{status.st_size} {status.st_mtime_ns}" if os.access(file, os.R_OK) else ""
 

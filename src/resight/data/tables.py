@@ -60,11 +60,11 @@ def read_table(file: Path) -> Columns:
         known = [name for name in COLUMNS if name in names]
         _check_columns(file, names)
         table = _load(file, known)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        cells = {name: [_text(cell) for cell in table.column(name).to_pylist()] for name in known}
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(f"cannot read the table {file}: {error}") from error
     if not table.num_rows:
         raise DataError(f"the table {file} has no rows below its header")
-    cells = {name: [_text(cell) for cell in table.column(name).to_pylist()] for name in known}
     return Columns(
         paths=[Path(path).as_posix() for path in _filled(file, "path", cells["path"])],
         splits=_splits(file, cells["split"]) if "split" in cells else None,
@@ -77,14 +77,18 @@ def read_table(file: Path) -> Columns:
 def seconds(text: str | None) -> float:
     """Seconds from a number or an ISO 8601 date (UTC unless it says otherwise); None gives NaN.
 
-    Raises ValueError for any other text.
+    Raises ValueError for any other text, and for infinity.
     """
     if text is None:
         return math.nan
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         moment = datetime.fromisoformat(text)
+    else:
+        if math.isinf(number):
+            raise ValueError(f"{text} is no time")
+        return number
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

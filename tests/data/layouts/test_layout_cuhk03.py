@@ -60,8 +60,9 @@ def test_packaged(root: Path, touch: Touch, told: Told, boxes: str) -> None:
 def test_two_copies_must_be_chosen_from(root: Path, touch: Touch) -> None:
     touch(*(f"labeled/{name}" for name in PACKAGED), *(f"Detected/{name}" for name in PACKAGED))
     words = "choose the layout 'cuhk03-labelled' or 'cuhk03-detected'"
-    with pytest.raises(DataError, match=words):
-        read_crops(root)
+    for place in (root, root.parent):  # the folder itself, and one that holds it
+        with pytest.raises(DataError, match=words):
+            read_crops(place)
     with pytest.raises(ConfigError, match=r"unknown layout 'cuhk03-labeled', .*'cuhk03-labelled'"):
         read_crops(root, layout="cuhk03-labeled")
 
@@ -78,17 +79,29 @@ def test_unpacked_new_protocol(root: Path, touch: Touch, told: Told) -> None:
 def test_unpacked_new_protocol_files_are_checked(root: Path, touch: Touch) -> None:
     touch(*(f"images_detected/{name}" for name in UNPACKED))
     file = root / "cuhk03_new_protocol_config_detected.mat"
-    with pytest.raises(DataError, match="cannot read the split"):
+    with pytest.raises(DataError, match=r"lacks cuhk03_new_protocol_config_detected\.mat"):
         read_crops(root, layout="cuhk03-detected")
     write_mat(file, query_idx=None)
     with pytest.raises(DataError, match="is no split of CUHK03"):
         read_crops(root, layout="cuhk03-detected")
-    write_mat(file, query_idx=np.array([[99]]))
-    with pytest.raises(DataError, match="is no split of CUHK03"):
-        read_crops(root, layout="cuhk03-detected")
+    for row in (99, 0):
+        write_mat(file, query_idx=np.array([[row]]))
+        with pytest.raises(DataError, match=rf"is no split of CUHK03.*{row}"):
+            read_crops(root, layout="cuhk03-detected")
     file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(64))
     with pytest.raises(DataError, match=r"is a MATLAB 7\.3 file"):
         read_crops(root, layout="cuhk03-detected")
+
+
+def test_a_damaged_matlab_file(root: Path, touch: Touch) -> None:
+    touch(*(f"images_detected/{name}" for name in UNPACKED))
+    file = root / "cuhk03_new_protocol_config_detected.mat"
+    write_mat(file)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:300], bytes(500), whole[:200] + b"\xff" * 200 + whole[400:]):
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"cannot read the split|is no split of CUHK03"):
+            read_crops(root, layout="cuhk03-detected")
 
 
 @pytest.mark.parametrize("place", ["cuhk-03.mat", "cuhk03_release/cuhk-03.mat"])
@@ -136,12 +149,24 @@ def test_classic_splits(classic: Path, told: Told) -> None:
     ]
 
 
+def test_images_that_a_classic_split_names_are_listed(classic: Path, told: Told) -> None:
+    whole = told(read_crops(classic, layout="cuhk03-classic-labelled"))
+    file = classic / "splits_classic_labeled.json"
+    train = [[f"/x/{name}", 0, 0] for name in ("1_001_1_01.png", "1_001_2_06.png")]
+    splits = json.loads(file.read_text())
+    file.write_text("\ufeff" + json.dumps([{**splits[0], "train": train}]))
+    for name in ("1_001_2_06.png", "1_002_2_06.png"):
+        (classic / "images_labeled" / name).unlink()
+    assert told(read_crops(classic, layout="cuhk03-classic-labelled")) == whole
+
+
 @pytest.mark.parametrize(
     ("layout", "words"),
     [
         ("cuhk03-classic-labelled:3", "the classic splits 1 … 2, there is no 3"),
         ("cuhk03-classic-labelled:0", "there is no 0"),
         ("cuhk03-classic-labelled:x", "should end in a number, as in"),
+        ("cuhk03-classic-labelled:" + "9" * 5000, "should end in a number, as in"),
         ("market1501:2", "unknown layout 'market1501:2'"),
     ],
 )
@@ -153,9 +178,10 @@ def test_classic_splits_that_do_not_exist(classic: Path, layout: str, words: str
 def test_classic_files_are_checked(classic: Path, touch: Touch) -> None:
     with pytest.raises(DataError, match=r"lacks splits_classic_detected\.json"):
         read_crops(classic, layout="cuhk03-classic-detected")
-    (classic / "splits_classic_detected.json").write_text('[{"train": []}]')
-    with pytest.raises(DataError, match="cannot read the classic splits"):
-        read_crops(classic, layout="cuhk03-classic-detected")
+    for text in ('[{"train": []}]', '["x"]', "3", '[{"query": [[1]]}]', "[" * 100_000):
+        (classic / "splits_classic_detected.json").write_text(text)
+        with pytest.raises(DataError, match="cannot read the classic splits"):
+            read_crops(classic, layout="cuhk03-classic-detected")
     touch("images_labeled/someone.png")
     with pytest.raises(DataError, match=r"someone\.png is not named as in CUHK03"):
         read_crops(classic, layout="cuhk03-classic-labelled")

@@ -160,6 +160,12 @@ def test_without_a_frame_rate_times_are_unknown(
     [
         (("1,1,1,1,5,5,1,1,1", "x,1,1,1,5,5,1,1,1"), "no row of MOTChallenge in line 2"),
         (("1,nan,1,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1.5,1,1,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1,1.5,1,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1e300,1,1,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1,9007199254740993,1,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1,1,1e39,1,5,5,1,1,1",), "no row of MOTChallenge in line 1"),
+        (("1;1;1;1;5;5;1;1;1",), "no row of MOTChallenge in line 1.*separated by commas"),
         (("1,1,1,1,5",), "no row of MOTChallenge in line 1"),
         (("1,1,1,1,0,5,1,1,1",), "a box of 0 x 5 pixels in line 1"),
         (("1,1,1,1,5,5,0,1,1",), "no considered box"),
@@ -174,12 +180,66 @@ def test_rows_are_checked(
         read_crops(root)
 
 
+def test_a_file_that_is_no_text(root: Path, sequence: Callable[..., Path]) -> None:
+    (sequence("s") / "gt" / "gt.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match=r"cannot read .*gt\.txt"):
+        read_crops(root)
+
+
+def test_negative_ids_are_nobody(root: Path, sequence: Callable[..., Path], told: Told) -> None:
+    sequence("s", ("1,-1,1,1,5,5,1,1,1", "1,-1,6,1,5,5,1,1,1", "1,0,11,1,5,5,1,1,1"))
+    crops = read_crops(root)
+    assert told(crops) == {
+        "s/img1/000001.png#0": ("train", "s/0", "s"),
+        "s/img1/000001.png#line1": ("train", "-1", "s"),
+        "s/img1/000001.png#line2": ("train", "-1", "s"),
+    }
+    assert crops.tracks is not None
+    assert crops.tracks.tolist() == [0, -1, -1]
+
+
+def test_unknown_classes_and_visibilities_count(root: Path, sequence: Callable[..., Path]) -> None:
+    sequence("s", ("1,1,1,1,5,5,1,-1,-1", "1,2,1,1,5,5,1,1,-1", "1,3,1,1,5,5,1,-1,0"))
+    assert [path[-2:] for path in read_crops(root).paths] == ["#1", "#2"]
+
+
+def test_sequences_of_one_name_are_told_apart(
+    root: Path, sequence: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    info = (sequence("a") / "seqinfo.ini").read_text()
+    (sequence("b") / "seqinfo.ini").write_text(info)
+    crops = read_crops(root)
+    assert crops.camera_names == ("a", "b")
+    assert crops.identity_names == ("a/10", "a/11", "a/2", "b/10", "b/11", "b/2")
+    assert "several sequences have one name" in caplog.text
+
+
+def test_frames_are_found_whatever_their_ending(root: Path, sequence: Callable[..., Path]) -> None:
+    place = sequence("s", ("2,1,1,1,5,5,1,1,1", "7,1,1,1,5,5,1,1,1")) / "img1"
+    (place / "000002.png").rename(place / "02.PNG")
+    assert read_crops(root).paths == ("s/img1/000007.png#1", "s/img1/02.PNG#1")
+
+
+@pytest.mark.parametrize("info", ["[Sequence]\nimDir=\n", "[Sequence]\nframeRate=nan\n", None])
+def test_without_what_seqinfo_tells(
+    root: Path, sequence: Callable[..., Path], info: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sequence("s") / "seqinfo.ini"
+    file.unlink() if info is None else file.write_text(info)
+    crops = read_crops(root)
+    assert (len(crops), crops.times, crops.camera_names) == (4, None, ("s",))
+    assert "tells no frame rate" in caplog.text
+
+
 def test_what_is_missing_is_named(root: Path, sequence: Callable[..., Path]) -> None:
     (root / "a.jpg").touch()
     with pytest.raises(DataError, match=r"no sequence with gt/gt\.txt"):
         read_crops(root, layout="mot")
     place = sequence("s", rate="frameRate=fast")
-    with pytest.raises(DataError, match=r"cannot read .*seqinfo\.ini"):
+    with pytest.raises(DataError, match=r"cannot read .*seqinfo\.ini: its frameRate 'fast'"):
+        read_crops(root)
+    (place / "seqinfo.ini").write_text("no\nsections")
+    with pytest.raises(DataError, match=r"cannot read .*seqinfo\.ini: [^\n]*$"):
         read_crops(root)
     (place / "seqinfo.ini").unlink()
     for frame in (place / "img1").iterdir():

@@ -112,8 +112,22 @@ def test_lines_are_checked(root: Path, msmt17: Callable[[str], Path], line: str)
     msmt17("V1")
     with (root / "list_query.txt").open("a") as file:
         file.write(f"\n{line}\n")
-    with pytest.raises(DataError, match=r"list_query\.txt has .* in line 2, expected a path"):
+    with pytest.raises(DataError, match=r"list_query\.txt has .* in line 3, expected a path"):
         read_crops(root)
+
+
+def test_lists_with_tabs_long_and_negative_labels(
+    root: Path, msmt17: Callable[[str], Path], told: Told
+) -> None:
+    msmt17("V1")
+    rows = [("a b/0_0_03_x.jpg", "-1"), ("0_1_04_x.jpg", "9" * 5000), ("0_2_05_x.jpg", "7")]
+    (root / "list_gallery.txt").write_text("".join(f"{path}\t {label}\n" for path, label in rows))
+    found = told(read_crops(root))
+    assert [found[f"test/{path}"] for path, _ in rows] == [
+        ("gallery", "-1", "03"),
+        ("gallery", "test-" + "9" * 5000, "04"),
+        ("gallery", "test-0007", "05"),
+    ]
 
 
 def test_packaged_like_market_with_its_own_names(root: Path, touch: Touch, told: Told) -> None:

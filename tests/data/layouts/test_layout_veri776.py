@@ -61,7 +61,7 @@ def test_without_tracks(root: Path, touch: Touch, caplog: pytest.LogCaptureFixtu
 def test_tracks_without_names(root: Path) -> None:
     file = root / "test_track.txt"
     file.write_text(
-        "0002_c002_00030600_0.jpg 0002_c002_00030605_1.jpg\n\n0002_c003_00084280_0.jpg\n"
+        "\ufeff0002_c002_00030600_0.jpg 0002_c002_00030605_1.jpg\n\n0002_c003_00084280_0.jpg\n"
     )
     assert read_tracks(file) == {
         "0002_c002_00030600_0.jpg": "00001",
@@ -87,6 +87,12 @@ def test_labels(root: Path, touch: Touch) -> None:
     paths = read_crops(root).paths
     assert len(paths) == len(NAMES) + 1
     assert "image_train/0001_c004_00016500_0.jpg" in paths  # labelled, and not there
+
+
+def test_labels_may_hold_chinese(root: Path) -> None:
+    file = root / "train_label.xml"
+    file.write_bytes(XML.replace("<Items", "<!-- 车 --><Items").encode("gb2312"))
+    assert list(read_labels(file)) == ["0001_c001_00016450_0.jpg", "0001_c004_00016500_0.jpg"]
 
 
 @pytest.mark.parametrize(

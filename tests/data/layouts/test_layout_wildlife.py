@@ -62,6 +62,11 @@ def test_a_folder_with_another_metadata_file_is_not_wildlife(root: Path) -> None
     ("text", "words"),
     [
         ("path,date\na,1\n", "no column 'identity', which the layout 'wildlife' needs"),
+        ("Identity,Path\nx,a\n", "no column 'identity'.*: it has 'Identity', 'Path'"),
+        ("", "no column 'identity'.*: it has none"),
+        ("identity;path\nx;a\n", "should be separated by commas"),
+        ("identity,path,path\nx,a,b\n", "the column 'path' more than once"),
+        ("identity,path\nx,a\ny,b,left\n", "more cells in row 2 than its header"),
         ("identity,path\n", "no rows"),
         ("identity,path\nx,\n", "an empty 'path' in row 1"),
         ("identity,path,split\nx,a,val\n", "the split 'val' in row 1"),
@@ -71,6 +76,24 @@ def test_a_folder_with_another_metadata_file_is_not_wildlife(root: Path) -> None
 def test_tables_that_cannot_be_used(root: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read_crops(write(root, text), layout="wildlife")
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["identity;path;date", "identity\tpath\tdate", "Identity,Path,Date", "identity, path, date"],
+)
+def test_a_folder_whose_table_is_nearly_right_is_no_folder_of_images(
+    root: Path, header: str
+) -> None:
+    write(root, f"{header}\n")
+    (root / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"commas|no column"):
+        read_crops(root)
+
+
+def test_rows_may_be_short_or_blank(root: Path) -> None:
+    crops = read_crops(write(root, "\ufeffidentity,path,orientation\nx,a.jpg\n\ny,b.jpg,left\n"))
+    assert crops.identity_names == ("x", "y")
 
 
 def test_boxes_are_not_cut_and_that_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:

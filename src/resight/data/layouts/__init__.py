@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -63,12 +64,8 @@ def find_layout(place: Path) -> str:
                 return name
         raise DataError(f"{place} is a file; give a folder of images, or a .csv or .parquet table")
     fitting = _fitting(place)
-    if fitting is None and cuhk03.fits_both(place):
-        raise DataError(
-            f"{place} holds CUHK03 with labelled and with detected boxes: choose the layout "
-            "'cuhk03-labelled' or 'cuhk03-detected'"
-        )
     if fitting is None:
+        _refuse_both(place)
         _refuse_wrapper(place)
     return fitting or "images"
 
@@ -81,7 +78,7 @@ def layout_named(name: str) -> Layout | None:
     boxes = base.removeprefix("cuhk03-classic-")
     if base not in LAYOUTS or boxes not in cuhk03.BOXES:
         return None
-    if not trial.isdecimal():
+    if not re.fullmatch(r"[0-9]{1,9}", trial):
         raise ConfigError(f"the layout {name!r} should end in a number, as in '{base}:7'")
     return Layout(partial(cuhk03.read_classic, boxes=boxes, trial=int(trial)))
 
@@ -93,9 +90,18 @@ def _fitting(folder: Path) -> str | None:
     return None
 
 
+def _refuse_both(folder: Path) -> None:
+    if cuhk03.fits_both(folder):
+        raise DataError(
+            f"{folder} holds CUHK03 with labelled and with detected boxes: choose the layout "
+            "'cuhk03-labelled' or 'cuhk03-detected' for it"
+        )
+
+
 def _refuse_wrapper(folder: Path) -> None:
     inside = folders_in(folder)
     for name in inside if len(inside) <= _FEW else ():
+        _refuse_both(folder / name)
         found = _fitting(folder / name)
         if found is not None and found not in _GENERAL:
             raise DataError(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from resight.data.columns import Columns, Listed, as_columns
 from resight.data.layouts import market
@@ -19,11 +20,17 @@ from resight.data.listing import folders_in, list_images
 from resight.errors import ConfigError, DataError
 
 BOXES = {"detected": "detected", "labelled": "labeled"}
-TRIALS = 20
 
 _LIKE = "0001_c1_1.png is identity 1 seen by camera 1"
 _NAME = re.compile(r"(\d+)_(\d+)_([12])_\d+\.\w+$")
 _RAW = "cuhk-03.mat"
+
+
+class _Split(NamedTuple):
+    """A classic split: the names of all images that it lists, and those of the people tested."""
+
+    names: frozenset[str]
+    tested: frozenset[str]
 
 
 def read_new(root: Path, boxes: str) -> Columns:
@@ -40,15 +47,17 @@ def read_classic(root: Path, boxes: str, trial: int) -> Columns:
     """One of the 20 classic splits, trial 1 … 20, from splits_classic_*.json.
 
     Of the 100 test identities, images of the first camera are queries, those of the second
-    gallery. Raises ConfigError when there is no such trial.
+    gallery. Images that the split names are listed whether or not they are there. Raises
+    ConfigError when there is no such trial.
     """
     splits = _classic_splits(root / f"splits_classic_{BOXES[boxes]}.json")
     if not 1 <= trial <= len(splits):
         raise ConfigError(f"CUHK03 has the classic splits 1 … {len(splits)}, there is no {trial}")
-    tested = {_person(name) for name in splits[trial - 1]}
+    chosen = splits[trial - 1]
+    tested = {_person(name) for name in chosen.tested}
     folder = _images_folder(root, boxes)
     rows = []
-    for path in list_images(root / folder):
+    for path in sorted(chosen.names.union(list_images(root / folder))):
         match = _match(root / folder, path)
         split = "train"
         if _person(path) in tested:
@@ -77,6 +86,7 @@ def _unpacked(root: Path, boxes: str) -> list[Listed]:
     table = _mat(file)
     try:
         names = [str(cell.item()) for cell in table["filelist"].ravel()]
+        numbers = range(1, len(names) + 1)
         people = [str(int(label)) for label in table["labels"].ravel()]
         kinds = {
             "train": table["train_idx"].ravel(),
@@ -86,9 +96,9 @@ def _unpacked(root: Path, boxes: str) -> list[Listed]:
         return [
             Listed(f"{folder}/{names[i]}", split, _camera(file, names[i]), people[i])
             for split, rows in kinds.items()
-            for i in (int(row) - 1 for row in rows)
+            for i in (numbers.index(int(row)) for row in rows)
         ]
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise DataError(
             f"{file} is no split of CUHK03, which has filelist, labels, train_idx, query_idx and "
             f"gallery_idx: {error}"
@@ -99,25 +109,36 @@ def _mat(file: Path) -> dict[str, Any]:
     import scipy.io
 
     try:
-        table: dict[str, Any] = scipy.io.loadmat(file)
+        with file.open("rb") as opened:
+            table: dict[str, Any] = scipy.io.loadmat(opened)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{file.parent} lacks {file.name}, which has the new protocol of CUHK03"
+        ) from error
     except NotImplementedError as error:
         raise DataError(f"{file} is a MATLAB 7.3 file: save it as version 7 or older") from error
-    except (OSError, ValueError, TypeError) as error:
+    except Exception as error:  # SciPy's reader raises nearly anything on hostile bytes
         raise DataError(f"cannot read the split {file}: {error}") from error
     return table
 
 
-def _classic_splits(file: Path) -> list[list[str]]:
-    """The names of the test images of each split, whose paths may be of any system."""
+def _classic_splits(file: Path) -> list[_Split]:
+    """The splits of a file, whose paths may be of any system."""
     try:
-        splits = json.loads(file.read_text(encoding="utf-8"))
-        return [[PureWindowsPath(row[0]).name for row in split["query"]] for split in splits]
+        return [_split(split) for split in json.loads(file.read_text(encoding="utf-8-sig"))]
     except FileNotFoundError as error:
         raise DataError(
             f"{file.parent} lacks {file.name}, which has the classic splits of CUHK03"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise DataError(f"cannot read the classic splits {file}: {error!r}") from error
+
+
+def _split(split: Mapping[str, Sequence[Sequence[str]]]) -> _Split:
+    """A split as it is written: rows of a path, a person and a camera; "query" is all tested."""
+    tested = frozenset(PureWindowsPath(row[0]).name for row in split["query"])
+    train = [PureWindowsPath(row[0]).name for row in split.get("train", ())]
+    return _Split(tested.union(train), tested)
 
 
 def _images_folder(root: Path, boxes: str) -> str:

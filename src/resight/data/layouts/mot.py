@@ -10,8 +10,8 @@ import configparser
 import csv
 import logging
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from resight.data.columns import Columns, Listed, as_columns
@@ -23,9 +23,10 @@ logger = logging.getLogger(__name__)
 TRUTH = "gt/gt.txt"
 
 _DETECTORS = ("-DPM", "-FRCNN", "-SDP")
-_PEDESTRIAN = 1
+_PEDESTRIAN, _UNKNOWN = 1, -1
 _WITH_CLASS = 9
 _SHORTEST = 6
+_LARGEST = 2.0**53  # below, whole numbers written as decimal fractions are exact
 
 
 @dataclass(frozen=True)
@@ -33,23 +34,21 @@ class _Sequence:
     """A sequence: its folder ("" for the root), and what seqinfo.ini says.
 
     rate: frames per second, None where unknown. images: the folder of frames, below the root.
-    names: of the frames, in order.
+    frames: their names by number. all_classes: whether all classes count.
     """
 
     folder: str
     name: str
     rate: float | None
     images: str
-    names: tuple[str, ...]
+    frames: Mapping[int, str]
     all_classes: bool
 
     def frame(self, number: int) -> str:
-        """The path of frame `number`, from 1: by its name where that is a number, else in order."""
-        stem, _, ending = self.names[0].rpartition(".")
-        if stem.isdecimal():
-            return f"{self.images}/{number:0{len(stem)}d}.{ending}"
-        is_there = 1 <= number <= len(self.names)
-        return f"{self.images}/{self.names[number - 1] if is_there else f'frame {number}'}"
+        """The path of frame `number`; where it is not there, the one that it should have."""
+        stem, _, ending = next(iter(self.frames.values())).rpartition(".")
+        due = f"{number:0{len(stem)}d}.{ending}" if stem.isdecimal() else f"frame {number}"
+        return f"{self.images}/{self.frames.get(number, due)}"
 
 
 def read_mot(root: Path) -> Columns:
@@ -57,7 +56,8 @@ def read_mot(root: Path) -> Columns:
 
     As MOTChallenge defines it, rows whose seventh value is 0 are ignored, and of the classes of
     MOT16 and later (nine values a row) only pedestrians (1) count; where gt/labels.txt names other
-    classes, all count. Rows of visibility 0 show somebody else and are left out.
+    classes, all count. Rows of visibility 0 show somebody else and are left out; a class or a
+    visibility of -1 is unknown. Crops of a negative id have no identity and no track.
     Times are seconds from the sequence's first frame. Sequences of MOT17 that differ in their
     detector alone are read once.
     """
@@ -68,8 +68,8 @@ def read_mot(root: Path) -> Columns:
             "have no ground truth"
         )
     rows: list[Listed] = []
-    for folder in _without_copies(folders):
-        rows += _rows(root, _sequence(root, folder))
+    for sequence in _named_apart([_sequence(root, name) for name in _without_copies(folders)]):
+        rows += _rows(root, sequence)
     if not rows:
         raise DataError(f"{root} has no considered box in its ground truth")
     return as_columns(rows)
@@ -99,6 +99,14 @@ def _without_copies(folders: list[str]) -> list[str]:
     return list(chosen.values())
 
 
+def _named_apart(sequences: list[_Sequence]) -> list[_Sequence]:
+    """The sequences, by their folders where seqinfo.ini tells one name of several."""
+    if len({sequence.name for sequence in sequences}) == len(sequences):
+        return sequences
+    logger.warning("several sequences have one name in seqinfo.ini: folders are their names")
+    return [replace(one, name=_without_detector(one.folder)) for one in sequences]
+
+
 def _without_detector(name: str) -> str:
     ending = next((end for end in _DETECTORS if name.endswith(end)), "")
     return name.removesuffix(ending)
@@ -106,18 +114,11 @@ def _without_detector(name: str) -> str:
 
 def _sequence(root: Path, folder: str) -> _Sequence:
     place = root / folder
-    info = configparser.ConfigParser(interpolation=None)
-    info.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
-    try:
-        info.read(place / "seqinfo.ini", encoding="utf-8-sig")
-        told = dict(info.items("Sequence")) if info.has_section("Sequence") else {}
-        rate = float(told["frameRate"]) if "frameRate" in told else None
-    except (configparser.Error, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"cannot read {place / 'seqinfo.ini'}: {error}") from error
-    if rate is None or rate <= 0:
+    told = _told(place / "seqinfo.ini")
+    rate = _rate(place / "seqinfo.ini", told.get("frameRate", ""))
+    if rate is None:
         logger.warning("%s tells no frame rate: its times are not known", place)
-        rate = None
-    images = told.get("imDir", "img1")
+    images = told.get("imDir", "") or "img1"
     names = images_in(place / images) if (place / images).is_dir() else []
     if not names:
         raise DataError(f"{place / images} holds no frames, which the layout 'mot' cuts crops from")
@@ -126,9 +127,37 @@ def _sequence(root: Path, folder: str) -> _Sequence:
         name=_without_detector(told.get("name", "") or place.name),
         rate=rate,
         images=f"{folder}/{images}" if folder else images,
-        names=tuple(names),
+        frames=_numbered(names),
         all_classes=(place / "gt" / "labels.txt").is_file(),
     )
+
+
+def _told(file: Path) -> dict[str, str]:
+    """What seqinfo.ini says of the sequence; nothing where it is missing."""
+    info = configparser.ConfigParser(interpolation=None)
+    info.optionxform = str  # type: ignore[assignment, method-assign]  # names keep their capitals
+    try:
+        info.read(file, encoding="utf-8-sig")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {file}: {str(error).splitlines()[0]}") from error
+    return dict(info.items("Sequence")) if info.has_section("Sequence") else {}
+
+
+def _rate(file: Path, text: str) -> float | None:
+    """Frames per second; None where there are none."""
+    try:
+        rate = float(text or "0")
+    except ValueError as error:
+        raise DataError(f"cannot read {file}: its frameRate {text!r} is no number") from error
+    return rate if 0 < rate < math.inf else None
+
+
+def _numbered(names: Sequence[str]) -> dict[int, str]:
+    """Frames by number: that of their names where the first is a number, else in order, from 1."""
+    stems = [name.rpartition(".")[0] for name in names]
+    if not stems[0].isdecimal():
+        return dict(enumerate(names, start=1))
+    return {int(stem): name for stem, name in zip(stems, names, strict=True) if stem.isdecimal()}
 
 
 def _rows(root: Path, sequence: _Sequence) -> Iterator[Listed]:
@@ -138,13 +167,13 @@ def _rows(root: Path, sequence: _Sequence) -> Iterator[Listed]:
         if not _counts(values, sequence.all_classes):
             left_out += 1
             continue
-        frame, identity = int(values[0]), int(values[1])
+        frame, person = int(values[0]), int(values[1])
         left, top, width, height = values[2:6]
         if width <= 0 or height <= 0:
             raise DataError(f"{file} has a box of {width:g} x {height:g} pixels in line {number}")
-        name = f"{sequence.name}/{identity}"
+        name = f"{sequence.name}/{person}" if person >= 0 else None
         yield Listed(
-            path=f"{sequence.frame(frame)}#{identity}",
+            path=f"{sequence.frame(frame)}#{f'line{number}' if name is None else person}",
             split="train",
             camera=sequence.name,
             identity=name,
@@ -161,23 +190,29 @@ def _counts(values: list[float], all_classes: bool) -> bool:
         return False
     if len(values) != _WITH_CLASS:
         return True
-    return (all_classes or values[7] == _PEDESTRIAN) and values[8] > 0
+    return (all_classes or values[7] in (_PEDESTRIAN, _UNKNOWN)) and values[8] != 0
 
 
 def _values(file: Path) -> Iterator[tuple[int, list[float]]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             for number, row in enumerate(csv.reader(lines), start=1):
-                if not row:
-                    continue
-                values = [float(value) for value in row]
-                if len(values) < _SHORTEST or not all(map(math.isfinite, values)):
-                    raise ValueError
-                yield number, values
-    except ValueError as error:
-        raise DataError(
-            f"{file} has no row of MOTChallenge in line {number}: frame, id, left, top, width, "
-            "height, …"
-        ) from error
-    except (OSError, csv.Error) as error:
+                if row:
+                    yield number, _numbers(file, number, row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {file}: {error}") from error
+
+
+def _numbers(file: Path, line: int, row: Sequence[str]) -> list[float]:
+    """The values of a row, whose frame and id are whole numbers."""
+    try:
+        values = [float(value) for value in row]
+    except ValueError:
+        values = []
+    is_row = len(values) >= _SHORTEST and all(abs(value) < _LARGEST for value in values)
+    if not is_row or values[0] % 1 or values[1] % 1:
+        raise DataError(
+            f"{file} has no row of MOTChallenge in line {line}: frame, id, left, top, width, "
+            "height, …, separated by commas"
+        )
+    return values

@@ -28,6 +28,7 @@ _LISTS = {
     "list_gallery.txt": "gallery",
 }
 _OPTIONAL = "list_val.txt"
+_LABEL = re.compile(r"-?[0-9]+")
 _NAME = re.compile(r"(\d+)_\d+_(\d+)_\d+(morning|noon|afternoon)_", re.IGNORECASE)
 _LIKE = "0000_000_01_0303morning_0015_0.jpg is identity 0 seen by camera 01"
 
@@ -86,14 +87,16 @@ def _halves(root: Path) -> tuple[str, str]:
 def _list(file: Path, split: str, folder: str) -> list[Listed]:
     rows = []
     for number, line in enumerate(_lines(file), start=1):
-        path, _, label = line.rpartition(" ")
+        if not line:
+            continue
+        path, label = (*line.rsplit(maxsplit=1), "")[:2]
         parts = PurePosixPath(path).name.split("_")
-        if not path or not label.isdecimal() or len(parts) < 3 or not parts[2].isdecimal():
+        if not _LABEL.fullmatch(label) or len(parts) < 3 or not parts[2].isdecimal():
             raise DataError(
                 f"{file} has {line!r} in line {number}, expected a path and an identity as in "
                 "'0000/0000_000_01_0303morning_0015_0.jpg 0'"
             )
-        rows.append(Listed(f"{folder}/{path.strip()}", split, parts[2], _identity(split, label)))
+        rows.append(Listed(f"{folder}/{path}", split, parts[2], _identity(split, label)))
     return rows
 
 
@@ -102,7 +105,7 @@ def _lines(file: Path) -> list[str]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the list {file}: {error}") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in lines]
 
 
 def _repackaged(root: Path) -> list[Listed]:
@@ -118,4 +121,4 @@ def _name(name: str) -> Name | None:
 def _identity(split: str, label: str) -> str:
     if label.startswith("-"):
         return label
-    return f"{'train' if split == 'train' else 'test'}-{int(label):04d}"
+    return f"{'train' if split == 'train' else 'test'}-{label.lstrip('0').zfill(4)}"

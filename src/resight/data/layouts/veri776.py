@@ -63,8 +63,9 @@ def read_labels(file: Path) -> dict[str, Label]:
     Raises DataError for a file that cannot be read or an image without vehicle or camera.
     """
     try:
-        parser = ElementTree.XMLParser(encoding="utf-8")  # they name an encoding that expat lacks
-        items = ElementTree.parse(file, parser).getroot().iter("Item")
+        # As text: the files name an encoding that expat lacks, and what matters is ASCII.
+        text = file.read_text(encoding="utf-8-sig", errors="replace")
+        items = ElementTree.fromstring(text).iter("Item")
         return {
             item.attrib["imageName"]: Label(
                 item.attrib["vehicleID"],
@@ -89,7 +90,7 @@ def read_tracks(file: Path) -> dict[str, str]:
     """
     tracks: dict[str, str] = {}
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise DataError(f"cannot read the tracks {file}: {error.strerror}") from error
     for number, line in enumerate(lines, start=1):

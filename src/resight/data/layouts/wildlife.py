@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import logging
 import math
+import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +21,7 @@ METADATA = "metadata.csv"
 _UNKNOWN = ("", "unknown", "nan", "none")
 _MARKS = {"image_id", "orientation", "species", "date"}
 _OWN = {"camera", "time"}
+_OTHER_SEPARATORS = re.compile(r"[;\t|]")
 _SPLITS = {
     "train": "train",
     "query": "query",
@@ -47,15 +50,20 @@ def read_wildlife(place: Path) -> Columns:
 
 
 def fits_wildlife(place: Path) -> bool:
-    """Whether the table has identity and path, and a column that only wildlife tables have."""
+    """Whether the table has identity and path, and a column that only wildlife tables have.
+
+    Other separators than commas, capitals and blanks fit, so that reading tells of them.
+    """
     file = place / METADATA if place.is_dir() else place
     if file.suffix.lower() != ".csv" or not file.is_file():
         return False
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            names = set(next(csv.reader(lines), []))
+            header = next(csv.reader(lines), [])
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
+    cells = (name for cell in header for name in _OTHER_SEPARATORS.split(cell))
+    names = {name.strip().lower() for name in cells}
     return {"identity", "path"} <= names and bool(names & _MARKS) and not names & _OWN
 
 
@@ -63,21 +71,33 @@ def _rows(file: Path) -> list[dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, restval="")
-            missing = [
-                name for name in ("identity", "path") if name not in (reader.fieldnames or ())
-            ]
-            if missing:
-                raise DataError(
-                    f"{file} has no column {missing[0]!r}, which the layout 'wildlife' needs"
-                )
+            _check_header(file, reader.fieldnames or ())
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the table {file}: {error}") from error
     if not rows:
         raise DataError(f"the table {file} has no rows below its header")
+    long = next((number for number, row in enumerate(rows, start=1) if None in row), None)
+    if long is not None:
+        raise DataError(f"the table {file} has more cells in row {long} than its header")
     if "bbox" in rows[0]:
         logger.warning("%s: the boxes in the column 'bbox' are not cut out", file)
     return rows
+
+
+def _check_header(file: Path, names: Sequence[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"the table {file} has the column {twice!r} more than once")
+    missing = next((name for name in ("identity", "path") if name not in names), None)
+    if missing is None:
+        return
+    if len(names) == 1 and _OTHER_SEPARATORS.search(names[0]):
+        raise DataError(f"the columns of the table {file} should be separated by commas")
+    told = ", ".join(map(repr, names)) or "none"
+    raise DataError(
+        f"{file} has no column {missing!r}, which the layout 'wildlife' needs: it has {told}"
+    )
 
 
 def _paths(file: Path, rows: Sequence[dict[str, str]]) -> list[str]:
