@@ -1,6 +1,7 @@
 """Thresholds of runs: from labelled crops, and from pseudo-labels where there are none."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import resight
 from resight.data import ImageStore, read_crops
 from resight.device import Device
 from resight.errors import ConfigError, DataError, RunError
-from resight.evaluation.calibration import Threshold
+from resight.evaluation.calibration import Threshold, weights_digest
 from resight.evaluation.calibration import calibrate as calibrate_features
 from resight.models import build_encoder, load, save
 from resight.recipe import Recipe
@@ -58,10 +59,36 @@ def test_labelled_crops_of_the_run(crops: Path, tmp_path: Path) -> None:
     assert "trained on" in found.notes[0]
 
 
+def test_a_threshold_belongs_to_the_weights(crops: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", crops, LABELLED)
+    found = resight.calibrate(run, far=0.1)
+    assert found.weights == weights_digest(run)
+    assert Threshold.read(run) == found
+    recipe = Recipe().override(TINY)
+    save(build_encoder(recipe.encoder, seed=7), run, size=recipe.size)
+    assert "calibrated with other weights" in Threshold.read(run).notes[-1]
+    assert Threshold.read(run).weights != weights_digest(run)
+    again = resight.calibrate(run, far=0.1)
+    assert Threshold.read(run) == again
+    assert "calibrated with other weights" not in " ".join(again.notes)
+
+
+def test_other_damaged_files_of_the_run_do_not_matter(crops: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", crops, CAMERA, np.arange(72) // 6)
+    expected = resight.calibrate(run, far=0.1)
+    for name in ("threshold.json", "evaluation.json"):
+        (run / name).write_text("{")
+    assert resight.calibrate(run, far=0.1) == expected
+    assert resight.evaluate(run)["map"]
+
+
 def test_other_labelled_crops(crops: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", crops, CAMERA)
-    found = resight.calibrate(run, crops, far=0.1, camera_pattern=LABELLED)
+    other = shutil.copytree(crops, tmp_path / "other")
+    found = resight.calibrate(run, other, far=0.1, camera_pattern=LABELLED)
     assert (found.source, found.notes) == ("identities", ())
+    same = resight.calibrate(run, crops, far=0.1, camera_pattern=LABELLED)
+    assert "trained on" in same.notes[0]
     with pytest.raises(DataError, match="have no identities: give identities"):
         resight.calibrate(run, crops, far=0.1, camera_pattern=CAMERA)
 

@@ -1,6 +1,7 @@
 """Runs compared: differences, their intervals, differing settings, and what cannot be compared."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from drawn import TINY
+from drawn import TINY, draw
 
 import resight
 from resight.errors import ConfigError, RunError
@@ -20,6 +21,7 @@ from resight.training.run_folder import RunFolder, RunSettings
 
 QUERIES = 90
 IDENTITIES = np.random.default_rng(0).integers(1, 14, QUERIES)
+CROPS = {"count": 300, "digest": "0a"}
 
 
 def columns(seed: int) -> dict[str, Any]:
@@ -52,7 +54,8 @@ def make_run(
     """A run with an evaluation, without training or evaluating anything."""
     recipe = Recipe().override(TINY | (settings or {}))
     folder = RunFolder.create(path, recipe, RunSettings("town", "town", seed=seed))
-    folder.write_json("evaluation.json", {"protocol": "market1501", "ap": "step", **about})
+    told = {"protocol": "market1501", "ap": "step", "options": {}, "crops": CROPS}
+    folder.write_json("evaluation.json", {**told, **about})
     if table is not None:
         pq.write_table(pa.table(table), path / "evaluation.parquet")
     return path
@@ -173,6 +176,55 @@ def test_other_queries_or_protocols_are_refused(tmp_path: Path) -> None:
     assert "under 'cross-camera'" in refusal(base, crossed)
 
 
+def test_other_galleries_or_options_are_refused(tmp_path: Path) -> None:
+    """The queries are the same: only what they are searched for among is not."""
+    table = columns(1)
+    base = make_run(tmp_path / "base", table)
+    fewer = make_run(tmp_path / "fewer", table, crops={"count": 299, "digest": "0b"})
+    told = refusal(base, fewer)
+    assert f"{base} was evaluated on 300 crops and {fewer} on 299" in told
+    assert "not all of them the same" in told
+    assert "evaluate both on the same data" in told
+    same_count = make_run(tmp_path / "other", table, crops={"count": 300, "digest": "0c"})
+    assert "on 300, not all of them the same" in refusal(base, same_count)
+    near, far = (
+        make_run(tmp_path / f"{s}", table, protocol="time-excluded", options={"within": s})
+        for s in (5.0, 60.0)
+    )
+    assert "with within 5.0" in refusal(near, far)
+    assert "with within 60.0: evaluate both alike" in refusal(near, far)
+    old = make_run(tmp_path / "old", table, crops=None)
+    assert "does not say which crops it is of: evaluate the run again" in refusal(base, old)
+    assert "is damaged" in refusal(base, make_run(tmp_path / "odd", table, crops=[3]))
+    assert "is damaged" in refusal(base, make_run(tmp_path / "rule", table, ap="trapezoid"))
+
+
+def test_a_gallery_that_changed_is_noticed(tmp_path: Path) -> None:
+    """One more crop in the gallery, or one with another picture, and the queries as they were."""
+    data, recipe = draw(tmp_path / "town"), Recipe().override(TINY)
+    table = "path,identity,camera,split\n"
+    for file in sorted(data.glob("*.png")):
+        split = "query" if file.stem.endswith("000000_00") else "gallery"
+        table += f"{file.name},{file.name[:4]},{file.name[6]},{split}\n"
+    crops = data / "crops.csv"
+    crops.write_text(table)
+    run = tmp_path / "run"
+    RunFolder.create(run, recipe, RunSettings(str(crops), str(data)))
+    save(build_encoder(recipe.encoder), run, size=recipe.size)
+    resight.evaluate(run)
+    before = shutil.copytree(run, tmp_path / "before")
+    resight.evaluate(run)
+    assert resight.compare([before, run]).runs[1].differences["mAP"].value == 0
+    gallery = data / "0012_c2s1_000002_00.png"
+    gallery.write_bytes((data / "0001_c1s1_000001_00.png").read_bytes())
+    resight.evaluate(run)
+    assert "on 72 crops" in refusal(before, run)
+    assert "on 72, not all of them the same" in refusal(before, run)
+    crops.write_text(table.replace("0012_c2s1_000002_00.png,0012,2,gallery\n", ""))
+    resight.evaluate(run)
+    assert "on 71, not all of them the same" in refusal(before, run)
+
+
 def test_runs_without_results_per_query_are_refused(tmp_path: Path) -> None:
     table = columns(1)
     base = make_run(tmp_path / "base", table)
@@ -201,6 +253,20 @@ def test_numbers_out_of_range_are_refused(tmp_path: Path) -> None:
             resight.compare([base, base], **options)
     with pytest.raises(ConfigError, match="seed is -1"):
         resight.compare([base, base], seed=-1)
+
+
+def test_one_individual_has_no_interval(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from resight.cli import app
+
+    tables = [{**columns(i), "identity": ["person 01"] * QUERIES} for i in range(2)]
+    runs = [make_run(tmp_path / str(i), table) for i, table in enumerate(tables)]
+    shown = CliRunner().invoke(app, ["compare", *map(str, runs)])
+    assert shown.exit_code == 0
+    assert "nan" not in shown.output
+    value = resight.compare(runs).runs[1].differences["mAP"].value
+    assert f"{value:+.1f} (no interval)" in shown.output
 
 
 def test_the_command_shows_differences_and_settings(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """`resight evaluate`: protocols, their options, and what is printed and written."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from drawn import TINY
+from drawn import TINY, draw
 from drawn import save as save_picture
 
 import resight as package
@@ -83,6 +85,30 @@ def test_a_protocol_without_results_per_query_leaves_no_rows(run: Path) -> None:
     assert found["ranked_lists"]
 
 
+def test_rows_never_stand_beside_other_figures(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package.evaluate(run)
+    replace = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if str(target).endswith(".parquet"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", full)
+        with pytest.raises(package.ResightError, match="No space left"):
+            package.evaluate(run, protocol="all")
+    assert evaluated(run)["protocol"] == "all"
+    assert not (run / "evaluation.parquet").exists()
+
+
+def test_individuals_seen_once_have_label_free_figures(run: Path, tmp_path: Path) -> None:
+    crops = draw(tmp_path / "once", cameras=1, shots=1)
+    found = package.evaluate(run, crops, camera_pattern=LABELLED, protocol="label-free")
+    assert found["figures"]["clusters"] >= 0
+    assert found["ranked_lists"] == []
+
+
 def test_options_reach_the_protocol(run: Path, resight: Any) -> None:
     result = resight("evaluate", run, "--protocol", "time-excluded", "--within", 1)
     assert result.code == 0
@@ -103,6 +129,82 @@ def test_an_option_of_another_protocol_is_a_mistake(run: Path, resight: Any) -> 
     result = resight("evaluate", run, "--protocol", "all", "--within", 5)
     assert result.code == 2
     assert "'all' does not use within" in " ".join(result.err.split())
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"protocol": "crossed"}, {"within": 5.0}, {"protocol": "label-free", "ap": "market"}]
+)
+def test_mistakes_are_told_before_the_work(
+    run: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+) -> None:
+    def embed(*_: Any, **__: Any) -> None:
+        raise AssertionError("features were extracted")
+
+    monkeypatch.setattr("resight.api.evaluating.extract", embed)
+    with pytest.raises(ConfigError, match=r"does not exist|does not use"):
+        package.evaluate(run, **wrong)
+
+
+def test_other_data_never_replace_the_evaluation_of_the_own(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package.evaluate(run)
+    before = (run / "evaluation.json").read_text()
+    monkeypatch.chdir(run.parent / "crops")
+    for data in (".", "../crops", "../crops/"):
+        package.evaluate(run, data, camera_pattern=LABELLED, protocol="all")
+        assert (run / "evaluation.json").read_text() == before
+        assert evaluated(run, "evaluation-crops")["protocol"] == "all"
+        (run / "evaluation-crops.json").unlink()
+    assert not (run / "evaluation-...json").exists()
+
+
+def test_crops_of_split_train_are_counted(run: Path, tmp_path: Path) -> None:
+    rows = [f"{file},{file.name[:4]},{file.name[6]}" for file in (run.parent / "crops").iterdir()]
+    splits = ["train", "query", "gallery"] * 24
+    table = tmp_path / "crops.csv"
+    table.write_text(
+        "path,identity,camera,split\n"
+        + "".join(f"{row},{split}\n" for row, split in zip(sorted(rows), splits, strict=True))
+    )
+    for protocol in ("market1501", "all"):
+        found = package.evaluate(run, table, protocol=protocol)
+        assert "24 crops of split train not used" in found["notes"]
+        assert found["crops"]["count"] == 48
+    notes = package.evaluate(run, table, protocol="label-free")["notes"]
+    assert not any("train" in note for note in notes)
+
+
+def test_what_an_evaluation_is_of_is_kept(run: Path) -> None:
+    plain, near = package.evaluate(run), package.evaluate(run, protocol="time-excluded", within=1)
+    assert plain["crops"] == near["crops"]
+    assert plain["crops"]["count"] == 72
+    assert (plain["options"], near["options"]) == ({}, {"within": 1})
+
+
+def test_ranked_lists_of_another_protocol_are_called_so(run: Path) -> None:
+    found = package.evaluate(run, protocol="camera-pairs")
+    assert found["notes"][-1] == "the ranked lists are those of protocol 'cross-camera'"
+    assert not any("ranked lists" in note for note in package.evaluate(run)["notes"])
+
+
+def test_the_matrix_of_camera_pairs_is_printed(run: Path, resight: Any) -> None:
+    result = resight("evaluate", run, "--protocol", "camera-pairs")
+    matrix = evaluated(run)["matrices"]["mAP"]
+    lines = [line.split() for line in result.out.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line[:2] == ["mAP:", "camera"])
+    assert lines[start + 1] == ["1", "2"]
+    assert lines[start + 2] == ["1", "–", f"{matrix[0][1]:.1f}"]
+    assert lines[start + 3] == ["2", f"{matrix[1][0]:.1f}", "–"]
+
+
+def test_label_free_figures_are_no_percentages(run: Path, resight: Any) -> None:
+    result = resight("evaluate", run, "--protocol", "label-free")
+    figures = evaluated(run)["figures"]
+    shown = dict(line.split() for line in result.out.splitlines()[2:])
+    assert shown["clusters"] == str(int(figures["clusters"]))
+    assert float(shown["silhouette"]) == pytest.approx(figures["silhouette"], abs=5e-4)
+    assert f"silhouette {shown['silhouette']}" in result.err
 
 
 @pytest.mark.parametrize(
@@ -128,7 +230,24 @@ def test_other_scores_are_always_named(
     assert "scores" not in plain
 
 
+def test_only_the_first_answers_are_reranked(run: Path, resight: Any) -> None:
+    package.evaluate(run, rerank=True)
+    whole = evaluated(run, "evaluation-reranked")
+    result = resight("evaluate", run, "--rerank", "--rerank-top", 2)
+    assert result.code == 0
+    called = "re-ranked, k1 20, k2 6, lambda 0.3, first 2 answers"
+    assert f"cross-camera, {called}\n" in result.out
+    found = evaluated(run, "evaluation-reranked")
+    assert (found["rerank"], found["rerank_top"], found["scores"]) == (True, 2, called)
+    assert found["figures"] != whole["figures"]
+    assert "rerank_top" not in whole
+
+
 def test_choices_that_exclude_each_other(run: Path) -> None:
+    with pytest.raises(ConfigError, match="rerank_top is 5, which needs rerank"):
+        package.evaluate(run, rerank_top=5)
+    with pytest.raises(ConfigError, match="rerank_top is 0; give 1 or more"):
+        package.evaluate(run, rerank=True, rerank_top=0)
     with pytest.raises(ConfigError, match="alternatives"):
         package.evaluate(run, rerank=True, expand=3)
     with pytest.raises(ConfigError, match="ranks nothing"):

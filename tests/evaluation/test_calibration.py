@@ -1,6 +1,8 @@
 """Thresholds against dense float64 tables of all pairs."""
 
+import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,13 @@ from evaluation_cases import exact_vectors, smooth_vectors
 
 from resight.errors import ConfigError, DataError, RunError
 from resight.evaluation import pairs
-from resight.evaluation.calibration import PARTS, Threshold, calibrate
+from resight.evaluation.calibration import (
+    PARTS,
+    WEIGHTS,
+    Threshold,
+    calibrate,
+    weights_digest,
+)
 from resight.evaluation.pairs import WIDTH
 
 
@@ -136,10 +144,63 @@ def test_files_that_cannot_be_read_are_told(tmp_path):
         (json.dumps(lacking), "damaged"),
         (json.dumps({**whole, "genuine": [1]}), "256 parts"),
         (json.dumps({**whole, "false_accept": 3}), "damaged"),
+        (json.dumps({**whole, "weights": 3}), "damaged"),
     ):
         file.write_text(text)
         with pytest.raises(RunError, match=told):
             Threshold.read(file)
+
+
+def test_a_threshold_that_accepts_nothing_says_so():
+    rows = np.repeat(exact_vectors(np.random.default_rng(3), 1), 40, axis=0)
+    found = calibrate(rows, np.arange(40) // 2 + 1, far=0.1, notes=("first",))
+    assert found.notes[0] == "first"
+    assert "accepts no pair at all" in found.notes[1]
+    vectors, identities, _ = case(1)
+    assert calibrate(vectors, identities, far=0.1).notes == ()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float64])
+def test_features_of_other_precision_count_as_float32(dtype):
+    vectors, identities, cameras = case(6)
+    vectors = vectors.astype(dtype)
+    expected = calibrate(vectors.astype(np.float32), identities, cameras, far=0.1)
+    assert calibrate(vectors, identities, cameras, far=0.1) == expected
+
+
+def test_other_weights_beside_a_threshold_are_noticed(tmp_path, caplog):
+    vectors, identities, _ = case(5)
+    (tmp_path / WEIGHTS).write_bytes(b"first")
+    digest = hashlib.sha256(b"first").hexdigest()
+    found = replace(calibrate(vectors, identities, far=0.1), weights=weights_digest(tmp_path))
+    assert found.weights == digest
+    found.write(tmp_path / "threshold.json")
+    for path in (tmp_path, tmp_path / "threshold.json"):
+        assert Threshold.read(path) == found
+    assert not caplog.records
+    (tmp_path / WEIGHTS).write_bytes(b"second")
+    for path in (tmp_path, tmp_path / "threshold.json"):
+        stale = Threshold.read(path)
+        assert stale.notes == ("calibrated with other weights than the model has now: its rates "
+                               "do not hold, calibrate again",)  # fmt: skip
+        assert stale.weights == digest
+    assert "calibrated with other weights" in caplog.text
+    (tmp_path / WEIGHTS).unlink()
+    assert Threshold.read(tmp_path) == found
+    with pytest.raises(RunError, match=r"cannot read .*model\.safetensors"):
+        weights_digest(tmp_path)
+
+
+def test_a_threshold_of_unknown_weights_can_be_read(tmp_path):
+    vectors, identities, _ = case(5)
+    found = calibrate(vectors, identities, far=0.1)
+    found.write(tmp_path / "threshold.json")
+    (tmp_path / WEIGHTS).write_bytes(b"any")
+    plain = json.loads((tmp_path / "threshold.json").read_text())
+    assert plain["weights"] is None
+    del plain["weights"]
+    (tmp_path / "threshold.json").write_text(json.dumps(plain))
+    assert Threshold.read(tmp_path) == found
 
 
 def test_too_few_impostor_pairs_are_refused_with_the_lowest_rate():
@@ -167,7 +228,13 @@ def test_what_cannot_be_calibrated_is_refused():
         calibrate(vectors, identities, np.zeros(150, int), far=0.1)
     with pytest.raises(DataError, match="NaN"):
         calibrate(np.full_like(vectors, np.nan), identities, far=0.1)
-    with pytest.raises(ValueError, match=r"expected \(N, D\)"):
+    with pytest.raises(ValueError, match=r"shape \(150,\), expected \(N, D\)"):
+        calibrate(vectors[:, 0], identities, far=0.1)
+    with pytest.raises(ValueError, match=r"identities has shape \(149,\), expected \(150,\)"):
         calibrate(vectors, identities[1:], far=0.1)
+    with pytest.raises(ValueError, match=r"identities has dtype <U.*expected signed integers"):
+        calibrate(vectors, identities.astype(str), far=0.1)
+    with pytest.raises(ValueError, match="cameras is a list, expected an array"):
+        calibrate(vectors, identities, [0] * 150, far=0.1)
     with pytest.raises(ConfigError, match="no rate can be told"):
         calibrate(vectors[:6], np.array([1, 1, 2, 2, 3, 3]), far=0.1)

@@ -272,9 +272,28 @@ def test_what_is_removed_is_counted():
 def test_options_that_a_protocol_does_not_use_are_refused():
     crops = make_crops([1, 1, 2, 2], [0, 1, 0, 1])
     features = tied(crops, np.random.default_rng(0))
-    with pytest.raises(ConfigError, match=r"'all' does not use within, seed \(its options: none\)"):
+    with pytest.raises(ConfigError, match=r"'all' does not use within, seed \(its options: ap\)"):
         evaluate(features, crops, protocol="all", options=Options(within=1, seed=4))
     assert evaluate(features, crops, protocol="all", options=Options(ap="market")).figures
+    with pytest.raises(ConfigError, match="'label-free' does not use ap"):
+        evaluate(features, crops, protocol="label-free", options=Options(ap="market"))
+
+
+def test_features_of_zeros_have_no_clusters():
+    crops = make_crops(n=40)
+    vectors = smooth_vectors(np.random.default_rng(0), 40)
+    vectors[5] = 0
+    with pytest.raises(DataError, match="1 of 40 crops have features of zeros"):
+        evaluate(Features({"global": vectors}), crops)
+
+
+def test_distractors_of_camera_pairs_are_counted():
+    crops = make_crops([1, 1, 0, 0, -1], [0, 1, 0, 1, 1])
+    found = evaluate(tied(crops, np.random.default_rng(0)), crops, protocol="camera-pairs")
+    assert found.notes == (
+        "1 crops with identity -1 (junk) removed",
+        "2 crops with identity 0 (distractors) are wrong for every query",
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from evaluation_cases import exact_vectors, smooth_vectors
 from evaluation_reference import figures
 from hypothesis import given, settings
@@ -229,6 +230,25 @@ def test_arrays_that_do_not_fit_are_refused():
         rank(vectors, vectors, ids, ids, ranks=(0, 1))
     with pytest.raises(ConfigError, match="step, market"):
         rank(vectors, vectors, ids, ids, ap="trapezoid")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"query": [[1.0, 0.0]]}, "query is a list, expected an array or a tensor"),
+        ({"query_ids": [1, 2]}, "query_ids is a list, expected an array of integers"),
+        ({"query_ids": torch.arange(2)}, "query_ids is a Tensor, expected an array"),
+        ({"gallery_ids": np.array(["a", "b"])}, "gallery_ids has dtype <U1, expected signed int"),
+        ({"gallery_ids": np.array([1, 2], np.uint64)}, "dtype uint64, expected signed integers"),
+        ({"gallery_cameras": ["a", "b"]}, "gallery_cameras is a list"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_told(wrong, told):
+    ids = np.array([1, 2])
+    names = ("query", "gallery", "query_ids", "gallery_ids", "query_cameras", "gallery_cameras")
+    values = dict(zip(names, (*[np.eye(2, dtype=np.float32)] * 2, *[ids] * 4), strict=True))
+    with pytest.raises(ValueError, match=told):
+        rank(**{**values, **wrong})
 
 
 def test_identities_below_junk_are_refused():

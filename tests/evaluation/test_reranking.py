@@ -6,6 +6,7 @@ from evaluation_cases import make_crops, smooth_vectors
 from numpy.testing import assert_allclose, assert_array_equal
 from reranking_reference import distances
 
+from resight.errors import DataError
 from resight.evaluation import cosine, evaluate, similarity
 from resight.evaluation.reranking import Reranked
 from resight.records import Features
@@ -76,6 +77,35 @@ def test_ties_of_the_last_one_are_reranked_too():
     assert_array_equal(found, expected)
     best = plain.argmax(axis=1)
     assert (np.ptp(found[np.arange(10), best], axis=1) < 1).all()
+
+
+def test_junk_and_the_query_itself_are_none_of_the_top():
+    """The two answers nearest to each query cannot count: the next one is re-ranked."""
+    rng = np.random.default_rng(10)
+    vectors = crowd(rng, 60)
+    near = vectors + 0.01 * rng.standard_normal(vectors.shape).astype(np.float32)
+    both = np.concatenate([vectors, near / np.linalg.norm(near, axis=1, keepdims=True)])
+    identities = np.concatenate([np.arange(60) % 9 + 1, np.full(60, -1)])
+    everyone = Features({"global": both}, make_crops(identities))
+    query = everyone.select(np.arange(60))
+    found, plain = table(Reranked(top=1), query, everyone), table(cosine, query, everyone)
+    exact, never = table(Reranked(), query, everyone), 0.6 * plain - np.float32(1.3)
+    plain[:, 60:] = -1
+    np.fill_diagonal(plain, -1)
+    first, lines = plain.argmax(axis=1), np.arange(60)
+    assert_array_equal(found[lines, first], exact[lines, first])
+    found[lines, first] = never[lines, first]
+    np.fill_diagonal(found, np.diag(never))
+    assert_allclose(found, never, atol=1e-6)
+
+
+def test_rows_of_zeros_are_refused():
+    rng = np.random.default_rng(11)
+    vectors = crowd(rng, 20)
+    vectors[[3, 7]] = 0
+    sides = Features({"global": crowd(rng, 4)}), Features({"global": vectors})
+    with pytest.raises(DataError, match="2 of 24 crops have features of zeros"):
+        table(Reranked(), *sides)
 
 
 def test_a_query_in_the_gallery_is_one_crop():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from resight.api.evaluation_files import last_labels
 from resight.data import ImageStore, read_crops
 from resight.device import Device, Precision
 from resight.errors import ConfigError, DataError
-from resight.evaluation.calibration import FILE, Source, Threshold
+from resight.evaluation.calibration import FILE, Source, Threshold, weights_digest
 from resight.evaluation.calibration import calibrate as calibrate_features
 from resight.models import load
 from resight.records import Crops, IntArray
@@ -48,8 +49,8 @@ def calibrate(
     in for them, which is optimistic and noted. Pairs of different cameras count where cameras are
     known. far: wanted share, in (0, 1), of pairs of different individuals that are accepted.
 
-    The threshold, its error rates and both histograms of similarities are returned and written to
-    the run folder as threshold.json, which `Threshold.read` reads; see
+    The threshold, its error rates, both histograms of similarities and a digest of the weights are
+    returned and written to the run folder as threshold.json, which `Threshold.read` reads; see
     `resight.evaluation.calibration.calibrate`.
 
     Raises ConfigError when there are too few pairs for the rate, DataError without identities.
@@ -61,7 +62,8 @@ def calibrate(
     place = Device.choose(device, precision)
     crops = _crops(folder, data, layout, camera_pattern)
     store = ImageStore.open(crops, size=size)
-    known = _known(folder, store.crops, own=data is None)
+    own = data is None or os.path.abspath(data) == folder.settings().data
+    known = _known(folder, store.crops, own=own)
     rows = np.flatnonzero(known.identities >= 0)
     features = extract(encoder.to(place.place), Feed(store, place), store.crops, place, rows=rows)
     cameras = store.crops.cameras
@@ -73,6 +75,7 @@ def calibrate(
         source=known.source,
         notes=known.notes,
     )
+    threshold = replace(threshold, weights=weights_digest(folder.path))
     for note in threshold.notes:
         log.warning("%s", note)
     threshold.write(folder.path / FILE)

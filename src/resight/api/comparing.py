@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from resight.errors import ConfigError, RunError
 from resight.evaluation import Ranking
 from resight.evaluation.bootstrap import paired
+from resight.evaluation.options import AP_RULES
 from resight.files import as_json
 from resight.parts import to_plain
 from resight.recipe import Recipe
@@ -24,7 +25,7 @@ from resight.training.run_folder import RunFolder
 FIGURES = ("mAP", "rank1", "mINP")
 COLUMNS = ("path", "identity", "ap_step", "ap_market", "inp", "first")
 ASKED = ("data", "layout", "camera_pattern", "seed", "precision", "compile", "strict")
-EVALUATED = ("fuse", "rerank", "expand", "notes")
+EVALUATED = ("fuse", "rerank", "rerank_top", "expand")
 SEEDS = (
     "the intervals tell how far the differences would move with other individuals; another seed of "
     "training moves them too"
@@ -82,58 +83,82 @@ def compare(
 ) -> Comparison:
     """Figures of each run less those of the first, with paired bootstrap intervals over identities.
 
-    run_folders: two or more, evaluated by `resight evaluate` on the same queries under the same
+    run_folders: two or more, evaluated by `resight evaluate` on the same crops under the same
     protocol. A file of a run such as RUN/evaluation-reranked.json instead of the folder means that
     evaluation of it; the folder means RUN/evaluation.json. level: of the intervals, in (0, 1).
     samples, seed: of the bootstrap; see `resight.evaluation.bootstrap`.
 
     Raises ConfigError for fewer than two runs and numbers out of range, RunError for runs without
-    results per query and for runs evaluated on different queries or under different protocols.
+    results per query and for runs evaluated on different crops, on different queries of them, or
+    under different protocols.
     """
     if len(run_folders) < 2:
         raise ConfigError(f"{len(run_folders)} run to compare, give two or more")
-    if samples < 1 or not 0 < level < 1:
-        raise ConfigError(
-            f"samples is {samples}, expected at least 1; level is {level:g}, expected a share "
-            "between 0 and 1"
-        )
-    if seed < 0:
-        raise ConfigError(f"seed is {seed}, expected 0 or more")
-    judged = [_judged(Path(path)) for path in run_folders]
-    first = judged[0]
-    for other in judged[1:]:
+    bootstrap = _Bootstrap(samples, level, seed)
+    first, *others = [_judged(Path(path)) for path in run_folders]
+    for other in others:
         _check_alike(first, other)
-    identities = np.unique(first.identities, return_inverse=True)[1]
+    differing = [
+        Compared(str(other.path), other.figures, bootstrap.differences(first, other))
+        for other in others
+    ]
+    return Comparison(
+        protocol=first.protocol,
+        ap=first.ranking.rule,
+        queries=len(first.paths),
+        identities=len(set(first.identities)),
+        level=level,
+        runs=(Compared(str(first.path), first.figures, {}), *differing),
+        settings=_differing_settings([first, *others]),
+    )
 
-    def differing(other: _Judged) -> dict[str, Difference]:
+
+@dataclass(frozen=True)
+class _Bootstrap:
+    """How differences are drawn; raises ConfigError for numbers out of range."""
+
+    samples: int
+    level: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.samples < 1 or not 0 < self.level < 1:
+            raise ConfigError(
+                f"samples is {self.samples}, expected at least 1; level is {self.level:g}, "
+                "expected a share between 0 and 1"
+            )
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}, expected 0 or more")
+
+    def differences(self, first: _Judged, other: _Judged) -> dict[str, Difference]:
+        """The figures of `other` less those of `first`."""
+        identities = np.unique(first.identities, return_inverse=True)[1]
         spans = paired(
-            first.ranking, other.ranking, identities, samples=samples, level=level, seed=seed
+            first.ranking,
+            other.ranking,
+            identities,
+            samples=self.samples,
+            level=self.level,
+            seed=self.seed,
         )
         return {
             figure: Difference(other.figures[figure] - first.figures[figure], *spans[figure])
             for figure in FIGURES
         }
 
-    return Comparison(
-        protocol=first.protocol,
-        ap=first.ranking.rule,
-        queries=len(first.paths),
-        identities=int(identities.max(initial=-1)) + 1,
-        level=level,
-        runs=tuple(
-            Compared(str(one.path), one.figures, {} if one is first else differing(one))
-            for one in judged
-        ),
-        settings=_differing_settings(judged),
-    )
-
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """A run's counted queries, ordered by path: paths and identities (Q,), and their ranking."""
+    """A run's counted queries, ordered by path: paths and identities (Q,), and their ranking.
+
+    options: what the protocol was told. n_crops, digest: of all crops that were judged.
+    """
 
     path: Path
     protocol: str
+    options: Mapping[str, Any]
+    n_crops: int
+    digest: str
     paths: list[str]
     identities: list[str]
     ranking: Ranking
@@ -159,6 +184,8 @@ def _judged(path: Path) -> _Judged:
             f"{path} was evaluated under protocol {about['protocol']!r}, which gives no result per "
             "query: evaluate it under one that ranks, such as 'cross-camera'"
         )
+    if about.get("crops") is None:
+        raise RunError(f"{file} does not say which crops it is of: evaluate the run again")
     table = _read(file.with_suffix(".parquet"), pq.read_table)
     lacking = [column for column in COLUMNS if column not in table.column_names]
     if lacking:
@@ -171,6 +198,9 @@ def _judged(path: Path) -> _Judged:
     return _Judged(
         path=path,
         protocol=str(about["protocol"]),
+        options=about.get("options") or {},
+        n_crops=about["crops"]["count"],
+        digest=about["crops"]["digest"],
         paths=table["path"].to_pylist(),
         identities=table["identity"].to_pylist(),
         ranking=Ranking(**values, first=first, searched=first > 0, rule=about["ap"]),
@@ -183,6 +213,13 @@ def _object(file: Path) -> dict[str, Any]:
     value = json.loads(file.read_text())
     if not isinstance(value, dict) or "protocol" not in value:
         raise ValueError("it names no protocol")
+    if value.get("ap", "step") not in AP_RULES:
+        raise ValueError(f"its ap is {value['ap']!r}")
+    crops = value.get("crops")
+    if crops is not None and not (
+        isinstance(crops, dict) and isinstance(crops.get("count"), int) and "digest" in crops
+    ):
+        raise ValueError("its crops have no count and digest")
     return value
 
 
@@ -207,6 +244,12 @@ def _check_alike(first: _Judged, other: _Judged) -> None:
             f"{first.path} was evaluated under protocol {rules[0][0]!r} (ap {rules[0][1]}), "
             f"{other.path} under {rules[1][0]!r} (ap {rules[1][1]}): evaluate both alike"
         )
+    if first.options != other.options:
+        told = [_told(one.options) for one in (first, other)]
+        raise RunError(
+            f"{first.path} was evaluated with {told[0]}, {other.path} with {told[1]}: "
+            "evaluate both alike"
+        )
     if not first.same_queries(other):
         common = len(
             {*zip(first.paths, first.identities, strict=True)}
@@ -216,6 +259,16 @@ def _check_alike(first: _Judged, other: _Judged) -> None:
             f"{first.path} was evaluated on {len(first.paths):,} queries and {other.path} on "
             f"{len(other.paths):,}, {common:,} of them the same: evaluate both on the same data"
         )
+    if (first.n_crops, first.digest) != (other.n_crops, other.digest):
+        raise RunError(
+            f"{first.path} was evaluated on {first.n_crops:,} crops and {other.path} on "
+            f"{other.n_crops:,}, not all of them the same in picture, name, split, identity, "
+            "camera, track and time: evaluate both on the same data"
+        )
+
+
+def _told(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in options.items())
 
 
 def _settings(folder: RunFolder, about: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
-from pathlib import Path
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resight.evaluation import (
+    PROTOCOLS,
     Evaluation,
     Options,
     RankedList,
@@ -23,7 +26,7 @@ from resight.evaluation.bootstrap import intervals
 from resight.evaluation.projection import projected
 from resight.files import write_atomically
 from resight.records import Crops, Features, IntArray
-from resight.reporting.run_files import read_run
+from resight.reporting.run_files import read_last_labels
 from resight.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -42,8 +45,13 @@ def write_evaluation(
     *,
     name: str = "evaluation",
 ) -> dict[str, Any]:
-    """Write and return what a report shows: figures, notes, comparison, ranked lists, a map."""
+    """Write and return what a report shows: figures, notes, comparison, ranked lists, a map.
+
+    The rows per query of an earlier result go first, so that none are left beside other figures.
+    """
     result: dict[str, Any] = {"root": str(judge.crops.root.absolute()), **evaluation.as_dict()}
+    result["options"] = judge.used_options
+    result["crops"] = fingerprint(judge.crops, judge.digests)
     if judge.fuse is not None:
         result["fuse"] = judge.fuse
     if judge.ranker.name:
@@ -52,11 +60,36 @@ def write_evaluation(
         result |= {"intervals": spans, "level": LEVEL}
     if comparison:
         result["comparison"] = comparison
-    result["ranked_lists"] = _ranked_lists(judge, features, evaluation)
+    listed = _listed(judge, features, evaluation)
+    result["ranked_lists"] = _ranked_lists(judge, features, listed)
+    if listed.protocol != evaluation.protocol:
+        result["notes"].append(f"the ranked lists are those of protocol {listed.protocol!r}")
     result["map"] = _map(folder, features, judge.crops)
+    queries = _queries(judge, features, evaluation)
+    file = folder.path / f"{name}.parquet"
+    file.unlink(missing_ok=True)
     folder.write_json(f"{name}.json", result)
-    _write_queries(folder.path / f"{name}.parquet", judge, features, evaluation)
+    if queries is not None:
+        write_atomically(file, lambda draft: pq.write_table(queries, draft))
     return result
+
+
+def fingerprint(crops: Crops, digests: npt.NDArray[np.str_]) -> dict[str, Any]:
+    """How many crops there are, and a digest of their files and of all that is known of them.
+
+    digests: (N,) of the files' bytes. Equal for equal crops wherever they lie.
+    """
+    known = {
+        "paths": crops.paths,
+        "bytes": digests.tolist(),
+        "splits": crops.splits.tolist(),
+        "identities": [_identity(crops, row) for row in range(len(crops))],
+        "cameras": [_camera(crops, row) for row in range(len(crops))],
+        "tracks": None if crops.tracks is None else crops.tracks.tolist(),
+        "times": None if crops.times is None else crops.times.tolist(),
+    }
+    digest = blake2b(json.dumps(known).encode(), digest_size=16)
+    return {"count": len(crops), "digest": digest.hexdigest()}
 
 
 def compared(name: str, evaluation: Evaluation) -> dict[str, Any]:
@@ -70,7 +103,7 @@ def compared(name: str, evaluation: Evaluation) -> dict[str, Any]:
 
 def last_labels(folder: RunFolder, crops: Crops) -> IntArray | None:
     """(N,) the pseudo-labels of the run's last epoch, -1 for others; None without any epoch."""
-    labels = read_run(folder.path).labels
+    labels = read_last_labels(folder.path / "labels")
     if labels is None:
         return None
     names = labels.paths(np.arange(len(labels.labels)))
@@ -97,25 +130,26 @@ def _map(folder: RunFolder, features: Features, crops: Crops) -> list[dict[str, 
     return [asdict(point) for point in projected(features, crops, labels=labels)]
 
 
+def _listed(judge: Judge, features: Features, evaluation: Evaluation) -> Evaluation:
+    """The evaluation itself if it ranks a single gallery or none, else the automatic protocol's."""
+    if evaluation.trial is not None or not PROTOCOLS[evaluation.protocol].ranks:
+        return evaluation
+    options = Options(ap=judge.options.ap)
+    return evaluate_features(features, judge.crops, options=options, scores=judge.ranker.scores)
+
+
 def _ranked_lists(judge: Judge, features: Features, evaluation: Evaluation) -> list[dict[str, Any]]:
     """Best, typical and worst queries with their first answers, for pictures."""
-    if automatic_protocol(judge.crops) == "label-free":
-        return []
-    scores = judge.ranker.scores
     if evaluation.trial is None:
-        options = Options(ap=judge.options.ap)
-        evaluation = evaluate_features(features, judge.crops, options=options, scores=scores)
-    return [
-        _with_captions(ranked, judge.crops)
-        for ranked in ranked_lists(features, judge.crops, evaluation, scores=scores)
-    ]
+        return []
+    lists = ranked_lists(features, judge.crops, evaluation, scores=judge.ranker.scores)
+    return [_with_captions(ranked, judge.crops) for ranked in lists]
 
 
 def _with_captions(ranked: RankedList, crops: Crops) -> dict[str, Any]:
     def crop(row: int) -> dict[str, Any]:
-        identity = None
-        if crops.identities is not None and crops.identities[row] > 0:
-            identity = crops.identity_names[crops.identities[row] - 1]
+        known = _identity(crops, row)
+        identity = known if isinstance(known, str) else None
         told = {"path": crops.paths[row], "camera": _camera(crops, row), "identity": identity}
         return told if crops.boxes is None else {**told, "box": crops.boxes[row].tolist()}
 
@@ -135,6 +169,14 @@ def _with_captions(ranked: RankedList, crops: Crops) -> dict[str, Any]:
     }
 
 
+def _identity(crops: Crops, row: int) -> str | int | None:
+    """Its name, 0 for a distractor, -1 for junk, None where nothing is known."""
+    if crops.identities is None:
+        return None
+    number = int(crops.identities[row])
+    return crops.identity_names[number - 1] if number > 0 else number
+
+
 def _camera(crops: Crops, row: int) -> str | None:
     if crops.cameras is None or row < 0:
         return None
@@ -142,12 +184,11 @@ def _camera(crops: Crops, row: int) -> str | None:
     return camera
 
 
-def _write_queries(file: Path, judge: Judge, features: Features, evaluation: Evaluation) -> None:
-    """A row per counted query, or no file where the figures are no means over queries."""
+def _queries(judge: Judge, features: Features, evaluation: Evaluation) -> pa.Table | None:
+    """A row per counted query, None where the figures are no means over queries."""
     crops, ranking, queries = judge.crops, evaluation.ranking, evaluation.queries
-    if ranking is None or queries is None or crops.identities is None:
-        file.unlink(missing_ok=True)
-        return
+    if ranking is None or queries is None:
+        return None
     wrong = np.full(len(queries), -1)
     if evaluation.trial is not None:
         wrong = first_wrong(features, crops, evaluation, scores=judge.ranker.scores)
@@ -156,7 +197,7 @@ def _write_queries(file: Path, judge: Judge, features: Features, evaluation: Eva
     wrong_cameras = [_camera(crops, row) for row in wrong[counted]]
     columns = {
         "path": [crops.paths[row] for row in rows],
-        "identity": [crops.identity_names[i - 1] for i in crops.identities[rows]],
+        "identity": [_identity(crops, row) for row in rows],
         "camera": pa.array([_camera(crops, row) for row in rows], pa.string()),
         "ap_step": ranking.ap_step[counted],
         "ap_market": ranking.ap_market[counted],
@@ -164,4 +205,4 @@ def _write_queries(file: Path, judge: Judge, features: Features, evaluation: Eva
         "first": ranking.first[counted],
         "first_wrong_camera": pa.array(wrong_cameras, pa.string()),
     }
-    write_atomically(file, lambda draft: pq.write_table(pa.table(columns), draft))
+    return pa.table(columns)

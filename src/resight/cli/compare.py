@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from resight.cli import options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from resight.api.comparing import Comparison
+    from resight.api.comparing import Comparison, Difference
 
 NARROWEST = 120
 
@@ -53,10 +54,7 @@ def _show(console: Console, found: Comparison) -> None:
     for one in found.runs:
         table.add_row(one.run, *(f"{value:.1f}" for value in one.figures.values()))
         if one.differences:
-            spans = (
-                f"{d.value:+.1f} ({d.low:+.1f} … {d.high:+.1f})" for d in one.differences.values()
-            )
-            table.add_row("  less the first", *spans)
+            table.add_row("  less the first", *map(_difference, one.differences.values()))
     console.print(table)
     told = "; ".join(found.notes)
     console.print(f"({found.level:.0%} intervals: {told})", soft_wrap=True)
@@ -69,6 +67,12 @@ def _show(console: Console, found: Comparison) -> None:
     for name, values in found.settings.items():
         settings.add_row(name, *map(_text, values))
     console.print(settings)
+
+
+def _difference(found: Difference) -> str:
+    if math.isnan(found.low):  # of a single individual
+        return f"{found.value:+.1f} (no interval)"
+    return f"{found.value:+.1f} ({found.low:+.1f} … {found.high:+.1f})"
 
 
 def _text(value: object) -> str:

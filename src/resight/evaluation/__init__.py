@@ -1,6 +1,6 @@
 """Evaluation: how well features find the same individual again, with and without labels."""
 
-from resight.evaluation.evaluate import automatic_protocol, evaluate
+from resight.evaluation.evaluate import automatic_protocol, chosen, evaluate
 from resight.evaluation.fusion import fused, fusion_weights
 from resight.evaluation.lists import Hit, RankedList, first_wrong, ranked_lists
 from resight.evaluation.options import Options
@@ -21,6 +21,7 @@ __all__ = [
     "Trial",
     "Truth",
     "automatic_protocol",
+    "chosen",
     "cosine",
     "evaluate",
     "first_wrong",

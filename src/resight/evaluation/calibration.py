@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,16 +18,23 @@ from resight.evaluation.pairs import BINS, GENUINE, IMPOSTOR, Pairs, edge
 from resight.evaluation.rates import Rate, clustered_rate
 from resight.evaluation.sides import unit_rows
 from resight.evaluation.similarity import check_finite
+from resight.evaluation.truth import check_integers
 from resight.files import as_json, write_atomically
 from resight.records import BoolArray, FloatArray, IntArray
+
+log = logging.getLogger(__name__)
 
 Source = Literal["identities", "pseudo-labels"]
 
 FILE = "threshold.json"
+WEIGHTS = "model.safetensors"
 FORMAT = 1
 FALSE_ACCEPTS = 30
 PARTS = 256
 LEVEL = 0.95
+STALE = (
+    "calibrated with other weights than the model has now: its rates do not hold, calibrate again"
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class Threshold:
     false_accept, false_reject: the rates at the threshold among impostor and genuine pairs, with
     95% intervals. genuine, impostor: numbers of pairs in 256 equal parts of similarities -1 … 1.
     source: what told who is who. cross_camera: whether only pairs of different cameras counted.
-    crops, identities: how many took part. notes: what to know before trusting it.
+    crops, identities: how many took part. notes: what to know before trusting it. weights: the
+    hexadecimal SHA-256 of the encoder's model.safetensors, None where it is not known.
     """
 
     similarity: float
@@ -50,6 +60,7 @@ class Threshold:
     crops: int
     identities: int
     notes: tuple[str, ...] = ()
+    weights: str | None = None
 
     @property
     def distance(self) -> float:
@@ -73,7 +84,8 @@ class Threshold:
     def read(cls, path: str | Path) -> Threshold:
         """What `write` wrote; path: the file, or the run folder that holds it.
 
-        Raises RunError when it is missing, damaged or of a newer format.
+        Where the model beside it has other weights than it was calibrated with, that is logged and
+        the last of its notes. Raises RunError when it is missing, damaged or of a newer format.
         """
         file = Path(path) / FILE if Path(path).is_dir() else Path(path)
         try:
@@ -85,9 +97,31 @@ class Threshold:
         if isinstance(plain, dict) and plain.get("format") not in range(1, FORMAT + 1):
             raise RunError(f"{file} is not of this resight's format {FORMAT}: update resight")
         try:
-            return cls(**_fields(plain))
+            found = cls(**_fields(plain))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{file} is damaged ({error}): calibrate again") from error
+        if not found.is_of(file.parent):
+            log.warning("%s was %s", file, STALE)
+            return replace(found, notes=(*found.notes, STALE))
+        return found
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether it was calibrated with the weights in this folder, as far as both are known."""
+        known = self.weights is not None and (folder / WEIGHTS).is_file()
+        return not known or self.weights == weights_digest(folder)
+
+
+def weights_digest(folder: Path) -> str:
+    """The hexadecimal SHA-256 of the model.safetensors in a folder.
+
+    Raises RunError when it cannot be read.
+    """
+    file = folder / WEIGHTS
+    try:
+        with file.open("rb") as weights:
+            return hashlib.file_digest(weights, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"cannot read {file}: {error.strerror}") from error
 
 
 def calibrate(
@@ -102,8 +136,9 @@ def calibrate(
     """The lowest threshold at which at most `far` of the impostor pairs are accepted.
 
     All pairs of the N crops count, those in different cameras where cameras are given; see `Pairs`.
-    vectors: (N, D) float32. identities: (N,) int64; -1 plays no part, 0 is a distractor. far: in
-    (0, 1).
+    vectors: (N, D) of any floating type, compared in float32. identities: (N,) int64; -1 plays no
+    part, 0 is a distractor. far: in (0, 1). Where even equal features are accepted too often, the
+    threshold is above 1, nothing is accepted, and a note says so.
 
     Thresholds are multiples of 2^-14 (6e-5), so that the one returned is at most so much above the
     lowest of all real numbers; the rates are those at the returned one, counted exactly from
@@ -118,9 +153,8 @@ def calibrate(
     _check_shapes(vectors, identities, cameras)
     check_finite(vectors, "features")
     rows = np.flatnonzero(identities >= 0)
-    pairs = Pairs(
-        unit_rows(vectors[rows]), identities[rows], None if cameras is None else cameras[rows]
-    )
+    unit = unit_rows(vectors[rows].astype(np.float32, copy=False))
+    pairs = Pairs(unit, identities[rows], None if cameras is None else cameras[rows])
     counts = pairs.histograms()
     _check_counts(counts, far, across=cameras is not None)
     index = _lowest(counts[IMPOSTOR], far)
@@ -136,7 +170,14 @@ def calibrate(
         cross_camera=cameras is not None,
         crops=len(rows),
         identities=len(np.unique(pairs.identities[pairs.identities > 0])),
-        notes=notes,
+        notes=notes if index < BINS else (*notes, _nothing(far)),
+    )
+
+
+def _nothing(far: float) -> str:
+    return (
+        f"the threshold accepts no pair at all: more than {far:g} of the pairs of different "
+        "individuals are as alike as copies of one crop"
     )
 
 
@@ -155,12 +196,10 @@ def _coarse(counts: IntArray) -> tuple[int, ...]:
 
 
 def _check_shapes(vectors: FloatArray, identities: IntArray, cameras: IntArray | None) -> None:
-    n = len(identities)
-    if vectors.ndim != 2 or len(vectors) != n or (cameras is not None and len(cameras) != n):
-        raise ValueError(
-            f"vectors have shape {vectors.shape}, identities {identities.shape} and cameras "
-            f"{None if cameras is None else cameras.shape}, expected (N, D), (N,) and (N,)"
-        )
+    if vectors.ndim != 2:
+        raise ValueError(f"vectors have shape {vectors.shape}, expected (N, D)")
+    for name, values in (("identities", identities), ("cameras", cameras)):
+        check_integers(name, values, len(vectors))
 
 
 def _check_counts(counts: IntArray, far: float, *, across: bool) -> None:
@@ -196,5 +235,8 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
     lists = {name: tuple(plain[name]) for name in ("genuine", "impostor", "notes")}
     if {len(lists["genuine"]), len(lists["impostor"])} != {PARTS}:
         raise ValueError(f"its histograms should have {PARTS} parts")
+    weights = plain.get("weights")
+    if not isinstance(weights, str | None):
+        raise ValueError(f"its weights are {weights}, expected a SHA-256")
     names = ("similarity", "far", "source", "cross_camera", "crops", "identities")
-    return {**{name: plain[name] for name in names}, **rates, **lists}
+    return {**{name: plain[name] for name in names}, **rates, **lists, "weights": weights}

@@ -9,7 +9,7 @@ from resight.errors import ConfigError
 from resight.evaluation.needs import crosses_cameras
 from resight.evaluation.options import Options
 from resight.evaluation.protocols import PROTOCOLS
-from resight.evaluation.record import Evaluation
+from resight.evaluation.record import Evaluation, Listed
 from resight.evaluation.similarity import Scores, check_finite, cosine
 from resight.records import Crops, Features
 
@@ -41,14 +41,23 @@ def evaluate(
     if len(features) != len(crops):
         raise ValueError(f"{len(features)} features for {len(crops)} crops, expected as many")
     name = automatic_protocol(crops) if protocol == AUTO else protocol
-    if name not in PROTOCOLS:
-        raise ConfigError(_unknown(name))
+    procedure = chosen(name, options).procedure
     for view, vectors in features.views.items():
         check_finite(vectors, f"view {view!r} of the features")
-    listed = PROTOCOLS[name]
-    options.check_used(name, listed.options)
     known = replace(features, crops=crops)
-    return listed.procedure(known, crops, scores=scores, options=options)
+    return procedure(known, crops, scores=scores, options=options)
+
+
+def chosen(protocol: str, options: Options) -> Listed:
+    """The protocol of this name, which is not "auto".
+
+    Raises ConfigError when it does not exist or does not use an option that was changed.
+    """
+    if protocol not in PROTOCOLS:
+        raise ConfigError(_unknown(protocol))
+    listed = PROTOCOLS[protocol]
+    options.check_used(protocol, listed.used)
+    return listed
 
 
 def automatic_protocol(crops: Crops) -> str:

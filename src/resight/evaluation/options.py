@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Literal
@@ -11,12 +11,11 @@ from resight.errors import ConfigError
 
 APRule = Literal["step", "market"]
 AP_RULES: tuple[APRule, ...] = ("step", "market")
-OF_ALL = frozenset({"ap"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Choices of an evaluation; each protocol looks at those that it names, and at `ap`.
+    """Choices of an evaluation; each protocol looks at those that it names, if it ranks at `ap`.
 
     ap: rule of average precision that `mAP` follows, "step" or "market" (see `rank`).
     within: seconds >= 0; crops of one camera that are at most so far apart do not confirm each
@@ -48,12 +47,12 @@ class Options:
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; give 0 or more")
 
-    def check_used(self, protocol: str, used: Iterable[str]) -> None:
+    def check_used(self, protocol: str, used: Collection[str]) -> None:
         """Raise ConfigError when an option was changed that this protocol does not look at."""
         idle = [
             field.name
             for field in fields(self)
-            if field.name not in OF_ALL.union(used) and getattr(self, field.name) != field.default
+            if field.name not in used and getattr(self, field.name) != field.default
         ]
         if idle:
             takes = ", ".join(used) or "none"

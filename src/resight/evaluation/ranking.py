@@ -128,7 +128,8 @@ def rank(
     r"""Rank `gallery` (G, D) for each row of `query` (Q, D) by float32 cosine similarity, exactly.
 
     Features are arrays or tensors of any floating type; all is computed in float32, a tile at a
-    time. Tensors on a device are ranked on that device. Identities and cameras are arrays.
+    time. Tensors on a device are ranked on that device. Identities and cameras are arrays of signed
+    integers.
 
     Removed for a query: gallery crops of identity -1, crops of its own identity in its own camera
     (with cameras), and its own crop (with `query_rows`, (Q,) its row in the gallery or -1). Gallery
@@ -152,10 +153,10 @@ def rank(
     arrays that do not fit together.
     """
     truth = Truth(query_ids, gallery_ids, query_cameras, gallery_cameras, query_rows)
-    _check_shapes(tuple(query.shape), tuple(gallery.shape), truth)
+    _check_shapes(_shape("query", query), _shape("gallery", gallery), truth)
     _check_choices(ap, ranks)
     if isinstance(query, torch.Tensor) or isinstance(gallery, torch.Tensor):
-        pair = torch.as_tensor(query), torch.as_tensor(gallery)
+        pair = torch.as_tensor(query).detach(), torch.as_tensor(gallery).detach()
         if {tensor.device.type for tensor in pair} != {"cpu"}:
             return _ranking(on_device.table(*pair, truth), truth, ap, ranks)
         query, gallery = (_as_array(tensor) for tensor in pair)
@@ -196,8 +197,7 @@ def _ranking(
 
 def _as_array(features: torch.Tensor) -> AnyFloat:
     """The same values, without a copy unless numpy lacks the type."""
-    lacking = features.dtype == torch.bfloat16
-    array: AnyFloat = (features.detach().float() if lacking else features.detach()).numpy()
+    array: AnyFloat = (features.float() if features.dtype == torch.bfloat16 else features).numpy()
     return array
 
 
@@ -206,6 +206,13 @@ def _check_choices(ap: str, ranks: Sequence[int]) -> None:
         raise ConfigError(f"ap is {ap!r}; use one of {', '.join(AP_RULES)}")
     if not ranks or min(ranks) < 1:
         raise ValueError(f"ranks is {tuple(ranks)}, expected numbers from 1")
+
+
+def _shape(name: str, features: object) -> tuple[int, ...]:
+    if not isinstance(features, np.ndarray | torch.Tensor):
+        kind = type(features).__name__
+        raise ValueError(f"{name} is a {kind}, expected an array or a tensor of features")
+    return tuple(features.shape)
 
 
 def _check_shapes(query: tuple[int, ...], gallery: tuple[int, ...], truth: Truth) -> None:

@@ -119,11 +119,21 @@ class Procedure(Protocol):
 
 @dataclass(frozen=True)
 class Listed:
-    """A protocol among others: what runs it, one line about it, and the options it looks at."""
+    """A protocol among others: what runs it, one line about it, and the options it looks at.
+
+    options: names of `Options`, besides `ap`. ranks: whether galleries are ranked at all; only then
+    do `ap` and scores play a part.
+    """
 
     procedure: Procedure
     line: str
     options: tuple[str, ...] = ()
+    ranks: bool = True
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The names of all `Options` that play a part."""
+        return ("ap", *self.options) if self.ranks else self.options
 
 
 def run_trial(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from resight.evaluation.sides import junk_rows, own_rows, unit_rows
+from resight.evaluation.sides import junk_rows, own_rows, refuse_zeros, unit_rows
 from resight.evaluation.similarity import ScoreBlock, cosine_blocks
 from resight.evaluation.truth import NO_ROW
 from resight.graph import JaccardGraph, jaccard_graph
@@ -27,16 +27,17 @@ class Reranked:
     set grows by those of which more than 2/3 lie in it (the authors' code; Eq. 5 has at least 2/3).
 
     k1, k2: neighbours of the sets and of the average, at least 1. weight: lambda, 0 … 1.
-    top: how many of a query's answers are re-ranked, with ties of the last one; None for all. The
-    others are scored as if they shared no neighbour with the query (d_J = 1), which leaves them in
-    their order behind the re-ranked; with weight 0 all answers of d_J = 1 tie.
+    top: how many of a query's answers are re-ranked, with ties of the last one; None for all. Junk
+    and the query itself are none of them. The others are scored as if they shared no neighbour with
+    the query (d_J = 1), which leaves them in their order behind the re-ranked; with weight 0 all
+    answers of d_J = 1 tie.
 
     What the protocol removes: gallery crops of identity -1 are in nobody's neighbourhood. A query
     that is in the gallery itself is one crop there, not two. Crops of the query's camera stay in
     the graph, as in the paper, since without labels nobody could tell the removed ones from others;
     all queries are in the graph too, so that scores depend on which crops are searched for.
 
-    Raises DataError for NaN or infinite features, ValueError for rows of zeros.
+    Raises DataError for NaN or infinite features and for rows of zeros.
     """
 
     k1: int = 20
@@ -75,8 +76,7 @@ class Reranked:
         columns = nodes.gallery_rows[found.indices]
         kept = columns != NO_ROW
         if self.top is not None and self.top < scores.shape[1]:
-            last = np.partition(scores, -self.top, axis=1)[:, -self.top]  # (B,)
-            kept &= scores[lines, columns] >= last[lines]
+            kept &= scores[lines, columns] >= _last(scores, self.top, nodes, chunk)[lines]
         gained = np.float32(1 - self.weight) * (1 - found.values[kept])
         scores *= np.float32(2 * self.weight)
         scores -= np.float32(1 + self.weight)
@@ -95,6 +95,18 @@ class _Nodes(NamedTuple):
     of_queries: IntArray
 
 
+def _last(scores: FloatArray, top: int, nodes: _Nodes, chunk: IntArray) -> FloatArray:
+    """(B,) the score of each query's answer number `top`; -inf where it has fewer."""
+    among = np.full_like(scores, -np.inf)
+    rows = nodes.gallery_rows[nodes.gallery_rows != NO_ROW]
+    among[:, rows] = scores[:, rows]
+    own = nodes.gallery_rows[nodes.of_queries[chunk]]
+    inside = np.flatnonzero(own != NO_ROW)
+    among[inside, own[inside]] = -np.inf
+    last: FloatArray = np.partition(among, -top, axis=1)[:, -top]
+    return last
+
+
 def _nodes(query: Features, gallery: Features) -> _Nodes:
     kept = np.flatnonzero(~junk_rows(gallery))
     node_of_row = np.full(len(gallery) + 1, NO_ROW)  # the last one is for queries without a row
@@ -103,5 +115,6 @@ def _nodes(query: Features, gallery: Features) -> _Nodes:
     alone = np.flatnonzero(of_queries == NO_ROW)
     of_queries[alone] = len(kept) + np.arange(len(alone))
     vectors = np.concatenate([gallery.vectors[kept], query.vectors[alone]])
+    refuse_zeros(vectors)
     gallery_rows = np.concatenate([kept, np.full(len(alone), NO_ROW)])
     return _Nodes(unit_rows(vectors), gallery_rows, of_queries)

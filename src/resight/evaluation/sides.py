@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from resight.errors import DataError
 from resight.evaluation.similarity import row_lengths
 from resight.evaluation.truth import NO_ROW
 from resight.records import JUNK, BoolArray, Features, FloatArray, IntArray
@@ -13,6 +14,16 @@ def unit_rows(vectors: FloatArray) -> FloatArray:
     """(N, D) with rows of length 1; those that have it already, and rows of zeros, as they are."""
     lengths = row_lengths(vectors)
     return vectors if lengths is None else vectors / lengths[:, None]
+
+
+def refuse_zeros(vectors: FloatArray) -> None:
+    """Raise DataError when any row (N, D) is all zeros: it is near to nothing, in no graph."""
+    n = len(vectors) - int(np.count_nonzero(vectors.any(axis=1)))
+    if n:
+        raise DataError(
+            f"{n} of {len(vectors)} crops have features of zeros, which have no neighbours to "
+            "cluster or re-rank by; train the encoder further or leave those crops out"
+        )
 
 
 def own_rows(query: Features, gallery: Features) -> IntArray:

@@ -44,9 +44,10 @@ class Excluded:
 class Truth:
     """Identities and cameras of Q queries and G gallery crops: decides right, wrong and removed.
 
-    query_ids, gallery_ids: (Q,), (G,) integers. Queries of identity -1 or 0 are never searched for.
-        Gallery crops of identity -1 are removed; those of identity 0 are wrong for every query.
-    query_cameras, gallery_cameras: (Q,), (G,) integers, both or neither. With them, crops of the
+    query_ids, gallery_ids: (Q,), (G,) signed integers. Queries of identity -1 or 0 are never
+        searched for. Gallery crops of identity -1 are removed; those of identity 0 are wrong for
+        every query.
+    query_cameras, gallery_cameras: (Q,), (G,) likewise, both or neither. With them, crops of the
         query's own identity in the query's own camera are removed.
     query_rows: (Q,) each query's own row in the gallery, -1 where it has none; that row is removed.
     excluded: further gallery rows that are removed, whatever their identity.
@@ -63,9 +64,9 @@ class Truth:
 
     def __post_init__(self) -> None:
         for name in ("query_ids", "query_cameras", "query_rows"):
-            _check_integers(name, getattr(self, name), len(self.query_ids))
+            check_integers(name, getattr(self, name), len(self.query_ids))
         for name in ("gallery_ids", "gallery_cameras"):
-            _check_integers(name, getattr(self, name), len(self.gallery_ids))
+            check_integers(name, getattr(self, name), len(self.gallery_ids))
         for name in ("query_ids", "gallery_ids"):
             lowest = getattr(self, name).min(initial=JUNK)
             if lowest < JUNK:
@@ -161,10 +162,14 @@ def _occurrences(table: IntArray, wanted: IntArray) -> IntArray:
     return found
 
 
-def _check_integers(name: str, array: IntArray | None, n: int) -> None:
+def check_integers(name: str, array: object, n: int) -> None:
+    """Raise ValueError unless `array` is None or (n,) signed integers."""
     if array is None:
         return
+    if not isinstance(array, np.ndarray):
+        kind = type(array).__name__
+        raise ValueError(f"{name} is a {kind}, expected an array of integers (np.asarray)")
     if array.shape != (n,):
         raise ValueError(f"{name} has shape {array.shape}, expected ({n},)")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"{name} has dtype {array.dtype}, expected integers")
+    if not np.issubdtype(array.dtype, np.signedinteger):
+        raise ValueError(f"{name} has dtype {array.dtype}, expected signed integers")

@@ -49,7 +49,9 @@ PROTOCOLS: Mapping[str, Listed] = {
         "queries that the gallery may lack: detection and identification at false alarm rates",
         ("far", "unknown", "seed"),
     ),
-    "label-free": Listed(label_free, "clusters and how they hold together, without identities"),
+    "label-free": Listed(
+        label_free, "clusters and how they hold together, without identities", ranks=False
+    ),
 }
 
 __all__ = ["PROTOCOLS"]

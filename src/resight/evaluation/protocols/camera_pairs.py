@@ -45,6 +45,10 @@ def camera_pairs(
         ),
         (lone, "crops of identities seen by one camera only are not queries"),
         (np.count_nonzero(identities < 0), "crops with identity -1 (junk) removed"),
+        (
+            np.count_nonzero(identities == 0),
+            "crops with identity 0 (distractors) are wrong for every query",
+        ),
     )
     names = tuple(_name(crops, camera) for camera in seen)
     return Evaluation("camera-pairs", figures, notes, matrices=matrices, cameras=names)

@@ -10,9 +10,10 @@ from resight.errors import DataError
 from resight.evaluation.notes import counted_notes
 from resight.evaluation.options import Options
 from resight.evaluation.record import Evaluation
-from resight.evaluation.similarity import Scores, row_lengths
+from resight.evaluation.sides import refuse_zeros, unit_rows
+from resight.evaluation.similarity import Scores
 from resight.graph import Jaccard
-from resight.records import Crops, Features, FloatArray, Graph
+from resight.records import Crops, Features, Graph
 
 CLUSTERER = AutoDBSCAN(margin=0, largest_k1=30)
 FIXED = DBSCAN(0.6)
@@ -26,11 +27,12 @@ def label_free(features: Features, crops: Crops, *, scores: Scores, options: Opt
     Figures and units are those of
     `resight.clustering.quality.label_free`: counts, shares in [0, 1], silhouette in [-1, 1], camera
     entropy in bits. Nothing is ranked, so scores and options play no part. Splits are ignored.
-    Raises DataError without crops.
+    Raises DataError without crops, and for rows of zeros.
     """
     if not len(crops):
         raise DataError("there are no crops to evaluate; give at least one")
-    builder, vectors = Jaccard(), _unit(features.vectors)
+    refuse_zeros(features.vectors)
+    builder, vectors = Jaccard(), unit_rows(features.vectors)
     given = Features({"global": vectors}, crops)
     chosen = CLUSTERER.choose(vectors, builder.variants(given, vectors), cameras=crops.cameras)
     if chosen is None:
@@ -43,8 +45,3 @@ def label_free(features: Features, crops: Crops, *, scores: Scores, options: Opt
     figures = label_free_figures(labels.labels, graph=graph, cameras=crops.cameras)
     notes = counted_notes((len(crops), f"crops clustered with DBSCAN, {used}"))
     return Evaluation("label-free", figures, notes)
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    lengths = row_lengths(vectors)
-    return vectors if lengths is None else vectors / lengths[:, None]

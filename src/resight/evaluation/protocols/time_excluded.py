@@ -35,20 +35,19 @@ def time_excluded(
     if crops.tracks is not None:
         known = crops.tracks >= 0
         excluded.append(same_track(crops.tracks, queries))
-        notes.append((_others(excluded[-1], known[queries]), "answers of the query's own track"))
+        removed = "answers of the query's own track removed"
+        notes.append((_others(excluded[-1], known[queries]), removed))
         notes.append((np.count_nonzero(~known), "crops of unknown track exclude none by it"))
     if crops.times is not None:
         known = ~np.isnan(crops.times)
         cameras = np.zeros(len(crops), np.int64) if crops.cameras is None else crops.cameras
         excluded.append(same_moment(crops.times, cameras, queries, within=options.within))
         where = "" if crops.cameras is None else " in its own camera"
-        near = f"answers within {options.within:g} s of the query{where}"
-        notes.append((_others(excluded[-1], known[queries]), near))
+        removed = f"answers within {options.within:g} s of the query{where} removed"
+        notes.append((_others(excluded[-1], known[queries]), removed))
         notes.append((np.count_nonzero(~known), "crops of unknown time exclude none by it"))
-    told = counted_notes(
-        *((n, f"{text} removed" if "answers" in text else text) for n, text in notes)
-    )
     trial = Trial(queries, np.arange(len(crops)), by_camera=False, excluded=tuple(excluded))
+    told = counted_notes(*notes)
     return run_trial(NAME, trial, features, crops, scores=scores, options=options, notes=told)
 
 
