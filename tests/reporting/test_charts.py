@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resight.reporting.charts import (
+    LABEL_GAP,
     MOST_COLUMNS,
     Line,
     line_chart,
@@ -59,6 +60,16 @@ def test_each_line_is_labelled_at_its_end_with_its_last_value():
     svg = draw(LINE, Line("Rank-1", ((1, 20.0), (5, 64.04))), unit="%")
     labels = {t.get("class"): t.text for t in svg.iter("text") if "label" in t.get("class")}
     assert labels == {"label s1": "mAP 50.0%", "label s2": "Rank-1 64.0%"}
+
+
+def test_labels_stand_where_the_lines_end():
+    def places(last):
+        svg = draw(Line("a", ((1, 1.0), (last, 2.0))), LINE, epochs=(1, 9))
+        return {t.get("x") for t in svg.iter("text") if "label" in t.get("class")}
+
+    plot = line_plot([Line("a", ((1, 1.0), (4, 2.0))), LINE], epochs=(1, 9))
+    assert places(4) == {f"{plot.x(4) + LABEL_GAP:.1f}"}
+    assert places(9) == {f"{plot.x.end + LABEL_GAP:.1f}"}
 
 
 def test_pointing_at_an_epoch_reads_all_lines():

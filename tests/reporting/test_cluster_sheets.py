@@ -27,6 +27,15 @@ def test_thirds_by_size_are_sampled_and_outliers_come_last():
     assert outliers.rows[0].size == 100
 
 
+def test_titles_tell_the_sizes():
+    titles = [sheet.title for sheet in cluster_sheets(labels_of([9, 7, 5, 5, 5, 4]), seed=0)]
+    assert titles == [
+        "Large clusters (7–9 crops)",
+        "Middle clusters (5 crops)",
+        "Small clusters (4–5 crops)",
+    ]
+
+
 def test_crops_belong_to_their_cluster_and_appear_once():
     found = labels_of([30, 20, 10], outliers=3)
     for sheet in cluster_sheets(found, seed=3):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resight.errors import RunError
-from resight.reporting.crop_map import SIDE, _colours, crop_map
+from resight.reporting.crop_map import LETTER, LINE, SIDE, _colours, crop_map
 from resight.reporting.map_points import individuals, map_points
 
 
@@ -67,7 +67,9 @@ def test_each_crop_is_a_mark_with_words_inside_the_picture():
         assert 0 < float(text.get("x")) < SIDE
         assert 0 < float(text.get("y")) < SIDE
     assert drawn.keys == ()
-    assert "4 crops of 4" in svg.get("aria-label")
+    assert svg.get("aria-label") == (
+        "Map of 4 crops of 4 individuals, for 0% of them the nearest crop shows the same individual"
+    )
 
 
 def test_cameras_have_shapes_and_share_them_when_there_are_many():
@@ -85,6 +87,25 @@ def test_neighbours_have_different_colours_and_names_do_not_overlap():
     drawn = crop_map({"map": [entry(0.5, 0.5 + 0.001 * i, f"n{i}") for i in range(5)]})
     heights = sorted(float(t.get("y")) for t in ET.fromstring(drawn.svg).iter("text"))
     assert min(np.diff(heights)) >= 14
+
+
+def test_clusters_are_called_so():
+    drawn = crop_map({"protocol": "label-free", "map": [entry(0.5, 0.5, "cluster 3")]})
+    assert drawn.who == "cluster"
+    assert "1 crops of 1 clusters" in drawn.svg
+
+
+def test_names_that_are_pushed_down_pass_all_that_are_there_already():
+    # "c…" is pushed below "a" and "b". "e…" meets "d", is pushed below it, and there meets "c…".
+    names = {"a": (0.2, 0.1), "b": (0.2, 0.101), "c" * 16: (0.2, 0.102)}
+    names |= {"d" * 5: (0.5, 0.12), "e" * 16: (0.4, 0.121)}
+    drawn = crop_map({"map": [entry(*place, name) for name, place in names.items()]})
+    boxes = [
+        (float(t.get("x")), float(t.get("y")), LETTER * len(t.text) / 2)
+        for t in ET.fromstring(drawn.svg).iter("text")
+    ]
+    for (x, y, half), (other_x, other_y, other_half) in combinations(boxes, 2):
+        assert abs(x - other_x) >= half + other_half or abs(y - other_y) >= LINE - 0.11
 
 
 def test_long_names_are_cut_on_the_map_alone():

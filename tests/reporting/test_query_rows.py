@@ -34,5 +34,23 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         read_query_rows(file)
 
 
+@pytest.mark.parametrize(
+    ("column", "values"), [("first", ["a", "b"]), ("first", [1, None]), ("ap_step", [None, 1.0])]
+)
+def test_cells_that_are_no_numbers_are_refused(tmp_path, column, values):
+    file = tmp_path / "evaluation.parquet"
+    pq.write_table(pa.table({**COLUMNS, column: values}), file)
+    with pytest.raises(RunError, match=r"evaluation.parquet is damaged .* evaluate the run again"):
+        read_query_rows(file)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path):
+    file = tmp_path / "evaluation.parquet"
+    broken = pa.array([b"c1", b"\xff"]).view(pa.string())
+    pq.write_table(pa.table({**COLUMNS, "camera": broken}), file)
+    with pytest.raises(RunError, match=r"evaluation\.parquet is damaged"):
+        read_query_rows(file)
+
+
 def test_names_are_ordered_as_people_do():
     assert in_order({"c10", "c2", "10", "9", "a"}) == ["9", "10", "a", "c2", "c10"]

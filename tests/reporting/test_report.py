@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import itertools
 import json
 import re
 import shutil
@@ -95,6 +96,14 @@ def test_it_adapts_to_dark_phones_and_paper(finished_run):
         assert needed in text
 
 
+def test_long_names_wrap(finished_run):
+    text = write_report(finished_run).read_text(encoding="utf-8")
+    for selector in (r"\.strip figcaption", r"\ntbody th", r"\.heat th"):
+        rules = re.search(rf"{selector} {{([^}}]*)}}", text)[1]
+        assert "overflow-wrap: anywhere" in rules
+        assert "nowrap" not in rules
+
+
 def test_answers_are_marked_for_what_they_are(finished_run):
     page = page_of(finished_run)
     lists = json.loads((finished_run / "evaluation.json").read_text())["ranked_lists"]
@@ -131,6 +140,28 @@ def test_every_picture_and_scrolling_region_has_words(finished_run):
             assert attrs["tabindex"] == "0"
 
 
+def test_headings_skip_no_level_and_every_drawing_is_named_or_hidden(finished_run):
+    tags = page_of(finished_run).tags
+    levels = [int(tag[1]) for tag, _ in tags if re.fullmatch(r"h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    for tag, attrs in tags:
+        if tag == "svg":
+            assert attrs.get("aria-hidden") == "true" or (attrs["role"], attrs["aria-label"])
+
+
+def test_browsers_are_told_to_load_and_run_nothing(finished_run):
+    policy = next(a["content"] for t, a in page_of(finished_run).tags if "http-equiv" in a)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_intervals_are_told_and_explained_where_there_are_any(own_run):
+    assert "resampled over individuals" not in page_of(own_run).text
+    edit(own_run, "evaluation.json", intervals={"mAP": [55.0, 67.0]}, level=0.95)
+    text = page_of(own_run).text
+    assert "95%: 55.0 – 67.0" in text
+    assert "resampled over individuals" in text
+
+
 def test_what_older_runs_lack_is_left_out(own_run):
     for name in ("evaluation.parquet", "threshold.json"):
         (own_run / name).unlink()
@@ -163,6 +194,12 @@ def test_crops_that_are_cut_from_frames(own_run):
     assert page.of_class("blank") == 0
     sizes = [(a["width"], a["height"]) for t, a in page.tags if t == "img"]
     assert sizes == [("76", "152"), ("76", "152"), ("72", "144"), ("144", "144")]
+
+
+def test_cameras_with_numbers_for_names_are_told_from_their_crops(own_run):
+    table = pa.table({"path": ["a.jpg"] * 3, "label": [0] * 3, "camera": ["2", "2", "1"]})
+    pq.write_table(table, own_run / "labels" / "epoch_099.parquet")
+    assert "cameras 2: 2 1: 1" in page_of(own_run).text
 
 
 def test_notices_tell_of_rescues_and_dropped_queries(finished_run):
@@ -235,6 +272,10 @@ def test_what_makes_a_run_is_needed(own_run, name):
         ("log.jsonl", '{"loss": 1}\n', "no whole number under 'epoch'"),
         ("evaluation.json", '{"ranked_lists": [{"kind": "best"}]}', "ranked list 1 .* damaged"),
         ("evaluation.json", '{"map": [{"x": 2, "y": 0}]}', "map of the evaluation is damaged"),
+        ("evaluation.json", '{"root": 3}', "root should be a str, found int"),
+        ("evaluation.json", '{"figures": [1]}', "figures should be a dict, found list"),
+        ("evaluation.json", '{"comparison": ["a"]}', "comparison should hold objects, found str"),
+        ("evaluation.json", '{"comparison": [{"figures": 1}]}', "figures of a comparison should"),
         ("labels/epoch_009.parquet", "no table", "epoch_009.parquet is damaged"),
         ("evaluation.parquet", "no table", "evaluation.parquet is damaged"),
         ("threshold.json", "{}", "threshold.json is not of this resight's format"),
@@ -244,6 +285,30 @@ def test_damaged_files_are_named(own_run, name, content, message):
     (own_run / name).write_text(content)
     with pytest.raises(RunError, match=message):
         write_report(own_run)
+
+
+@pytest.mark.parametrize("labels", [["x"], [None], [1.5]])
+def test_labels_that_are_no_whole_numbers_are_refused(own_run, labels):
+    pq.write_table(
+        pa.table({"path": ["a.jpg"], "label": labels}), own_run / "labels" / "epoch_099.parquet"
+    )
+    with pytest.raises(RunError, match=r"epoch_099\.parquet is damaged"):
+        write_report(own_run)
+
+
+def test_pictures_are_found_from_the_root_that_the_run_noted(own_run):
+    root = json.loads((own_run / "run.json").read_text())["data"]
+    edit(own_run, "run.json", data=str(own_run / "gone.csv"), root=root)
+    edit(own_run, "evaluation.json", root=None)
+    assert page_of(own_run).of_class("blank") == 0
+
+
+def test_only_what_has_ended_is_said_to_have(own_run):
+    text = page_of(own_run).text
+    assert "last epoch ended" in text
+    assert "finished" not in text
+    (own_run / "log.jsonl").unlink()
+    assert "last epoch ended" not in page_of(own_run).text
 
 
 def test_pictures_that_cannot_be_read_become_grey_boxes(own_run):

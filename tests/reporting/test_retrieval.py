@@ -76,7 +76,8 @@ def test_failures_by_pair_against_plain_counting(queries):
     first, cameras, wrong = ([q[i] for q in queries] for i in range(3))
     found = failures(rows(first, cameras, wrong))
     failed = [(c, w) for f, c, w in queries if f > 1 and c and w]
-    if not failed:
+    seen = {c for c in cameras if c} | {w for _, w in failed}
+    if not failed or len(seen) == 1:
         assert found is None
         return
     assert found.failures == len(failed)
@@ -96,6 +97,11 @@ def test_only_the_ten_worst_pairs_are_listed():
     found = failures(rows([2] * 16, [a for a, _ in pairs], [b for _, b in pairs]))
     assert len(found.pairs) == 10
     assert found.hidden == 6
+
+
+def test_a_single_camera_tells_nothing_of_cameras():
+    assert failures(rows([2, 3, 1], ["a", "a", "a"], ["a", "a", None])) is None
+    assert failures(rows([2, 1], ["a", "b"], ["a", None])).same == 1
 
 
 def test_failures_need_the_cameras_of_wrong_answers():

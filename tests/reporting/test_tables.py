@@ -28,11 +28,30 @@ def test_a_run_that_is_not_compared_is_a_row_of_its_own():
     assert not table.has_gaps
 
 
+def test_gaps_have_one_decimal():
+    entries = [{"name": name, "figures": {"mAP": gap}} for name, gap in (("a", 63.81), ("b", 5))]
+    table = comparison({"figures": {"mAP": 60.0}, "comparison": entries}, ())
+    assert [row.gap for row in table.rows] == ["−3.8", "+55.0", ""]
+
+
+def test_cards_tell_the_intervals_that_are_known():
+    found = {"mAP": [44.81, 73.6], "rank1": None, "mINP": [1.0, math.nan]}
+    figures = {"mAP": 59.2, "rank1": 70.8, "mINP": 38.5}
+    evaluation = {"figures": figures, "intervals": found, "level": 0.95}
+    assert [card.interval for card in cards(evaluation, ())] == ["95%: 44.8 – 73.6", "", ""]
+    assert [card.interval for card in cards({"figures": figures}, ())] == [""] * 3
+
+
 def test_the_log_stands_in_for_a_missing_evaluation():
     records = [{"epoch": 1, "evaluation": {"mAP": 10.0}}, {"epoch": 2, "clusters": 7}]
     assert [card.value for card in cards({}, records)] == ["10.0%", "7"]
     assert comparison({}, records).rows[0].cells[0].text == "10.0%"
     assert comparison({}, ()) is None
+
+
+def test_no_two_columns_have_one_name():
+    figures = {"clusters": 11, "outliers": 44, "outlier_share": 0.306}
+    assert comparison({"figures": figures}, ()).columns == ("clusters", "outliers")
 
 
 def test_label_free_figures_have_no_bars():
@@ -58,6 +77,8 @@ def test_camera_matrix_absent_or_misshapen():
     assert camera_matrix({}) is None
     with pytest.raises(RunError, match=r"2 cameras, but its camera matrix has 1 rows of \[2\]"):
         camera_matrix({"camera_matrix": {"cameras": ["a", "b"], "mAP": [[None, 1.0]]}})
+    with pytest.raises(RunError, match=r"2 cameras, but its camera matrix has 2 rows of \[0\]"):
+        camera_matrix({"camera_matrix": {"cameras": ["a", "b"], "mAP": [None, None]}})
 
 
 def test_epoch_table_has_the_columns_that_were_logged():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 from PIL import Image
@@ -56,3 +57,39 @@ def test_boxes_of_entries():
     for damaged in ([1, 2, 3], [1, 2, 3, math.nan], 5, ["a", 1, 2, 3]):
         with pytest.raises((TypeError, ValueError)):
             box_of({"box": damaged})
+
+
+@pytest.mark.parametrize(("size", "shown"), [((1, 900), (1, 80)), ((900, 2), (100, 1))])
+def test_pictures_as_thin_as_a_line_keep_a_pixel(tmp_path, size, shown):
+    Image.new("RGB", size, "red").save(tmp_path / "thin.png")
+    found = Thumbnails(tmp_path, 100, 80)("thin.png")
+    assert (found.width, found.height) == shown
+    assert found.uri
+
+
+def test_boxes_as_thin_as_a_line_keep_a_pixel(frame):
+    assert read_picture(frame, 40, 40, box=(0, 5, 200, 1)).size == (40, 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "shown"),
+    [
+        ("I;16", 0x40FF, (0x40, 0x40, 0x40)),
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), (255, 0, 0)),
+        ("1", 1, (255, 255, 255)),
+    ],
+)
+def test_pictures_look_as_encoders_see_them(tmp_path, mode, value, shown):
+    Image.new(mode, (8, 16), value).save(tmp_path / "a.png")
+    for box in (None, (0, 0, 8, 16)):
+        picture = read_picture(tmp_path / "a.png", 8, 16, box=box)
+        assert picture.getcolors() == [(8 * 16, shown)]
+
+
+def test_only_regular_files_of_the_formats_of_crops_are_opened(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.gif")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name in ("a.gif", "pipe.jpg", "."):
+        assert read_picture(tmp_path / name, 8, 8) is None

@@ -219,8 +219,8 @@ TABLES: dict[str, Table] = {
                 ("Base.+RE+(HPI+HPF)", (HardPersonNCE(), HARD_ENTROPY), (94.7, 85.8, 85.5, 74.0)),
             )
         ),
-        note="For Base.+HPF+RE the text of Section 4.4 writes the plain person features, the "
-        "table's name the hard ones, which are taken here.",
+        note="For Base.+HPF+RE the text of Section 4.4 repeats the losses of Base.+RE+HPI. The "
+        "name of the row is followed here: hard person features, and positives as they are.",
     ),
     "3": Table(
         "Table 3: which person features are hard",

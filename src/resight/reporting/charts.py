@@ -172,8 +172,9 @@ def _end_text(line: Line, unit: str) -> str:
 def _end_labels(plot: Plot, lines: Sequence[Line]) -> list[Markup]:
     """Each line's name and last value, at its end's height or as near as the others allow."""
     heights = spread([plot.y(line.points[-1][1]) for line in lines], plot.y.end, plot.y.start)
+    end = plot.x(max(line.points[-1][0] for line in lines))
     return [
-        text(plot.x.end + LABEL_GAP, height + 4, _end_text(line, plot.unit), f"label s{number}")
+        text(end + LABEL_GAP, height + 4, _end_text(line, plot.unit), f"label s{number}")
         for number, (line, height) in enumerate(zip(lines, heights, strict=True), start=1)
     ]
 

@@ -54,7 +54,8 @@ def cluster_sheets(found: EpochLabels, *, seed: int) -> tuple[ClusterSheet, ...]
             continue
         drawn = np.sort(rng.choice(len(third), size=min(OF_EACH, len(third)), replace=False))
         rows = [_row(found, int(third[i]), members[int(third[i])], CROPS, rng) for i in drawn]
-        sizes = f"{len(members[int(third[-1])])}–{len(members[int(third[0])])} crops"
+        least, most = (len(members[int(third[i])]) for i in (-1, 0))
+        sizes = f"{most} crops" if least == most else f"{least}–{most} crops"
         sheets.append(ClusterSheet(f"{name} clusters ({sizes})", tuple(rows)))
     if OUTLIER in members:
         row = _row(found, OUTLIER, members[OUTLIER], OUTLIERS, rng)

@@ -47,8 +47,9 @@ class Key:
 
 @dataclass(frozen=True)
 class CropMap:
-    """The drawn map, its legend, and its individuals one by one."""
+    """The drawn map, its legend, and its individuals one by one; who: what these are called."""
 
+    who: str
     svg: Markup
     keys: tuple[Key, ...]
     individuals: tuple[Individual, ...]
@@ -61,14 +62,18 @@ def crop_map(evaluation: Mapping[str, Any]) -> CropMap | None:
     points = map_points(evaluation)
     if not points:
         return None
+    who = "cluster" if evaluation.get("protocol") == "label-free" else "individual"
     found = individuals(points)
     together = sum(one.together * one.crops for one in found) / len(points)
     cameras = in_order({point.camera for point in points if point.camera is not None})
     shapes = {camera: number % len(_SHAPES) for number, camera in enumerate(cameras)}
+    summary = (
+        f"{len(points)} crops of {len(found)} {who}s, for {together:.0f}% of them the nearest "
+        f"crop shows the same {who}"
+    )
     return CropMap(
-        svg=_drawn(
-            points, shapes, f"{len(points)} crops of {len(found)}, {together:.0f}% together"
-        ),
+        who=who,
+        svg=_drawn(points, shapes, summary),
         keys=_keys(shapes),
         individuals=found,
         crops=len(points),
@@ -143,7 +148,7 @@ def _labels(middles: Mapping[str, tuple[float, float]]) -> list[Markup]:
         words = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
         half = LETTER * len(words) / 2
         x, y = min(max(x, half), SIDE - half), max(y - 2 * R, LINE)
-        for other_x, other_y, other_half in placed:
+        for other_x, other_y, other_half in sorted(placed, key=lambda place: place[1]):
             if abs(x - other_x) < half + other_half and abs(y - other_y) < LINE:
                 y = other_y + LINE
         placed.append((x, y, half))

@@ -151,6 +151,12 @@ CLUSTERS = (
         "of crops that an individual has.",
         {"proposed.k1": "k1", "proposed.k2": "k2"},
     ),
+    Curves(
+        "Decided pairs that the clusters violated",
+        "Of the pairs that people called the same or different, how many the clusters had wrong "
+        "before they were put right. It should fall: the encoder learns what it was told.",
+        {"feedback.violated": "violated", "feedback.pairs": "all pairs"},
+    ),
 )
 TRAINING = (
     Curves(

@@ -65,7 +65,7 @@ def axes(plot: Plot) -> Markup:
     for tick in plot.x_ticks:
         parts.append(rule("tickmark", plot.x(tick), base, plot.x(tick), base + 4))
         parts.append(text(plot.x(tick), base + 17, f"{tick:.6g}", "tick middle"))
-    parts.append(text((left + right) / 2, HEIGHT - 3, plot.x_name, "tick middle faint"))
+    parts.append(text((left + right) / 2, HEIGHT - 3, plot.x_name, "tick middle"))
     return Markup("").join(parts)
 
 

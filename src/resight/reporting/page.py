@@ -15,7 +15,7 @@ from resight.reporting.cluster_sheets import cluster_sheets
 from resight.reporting.crop_map import crop_map
 from resight.reporting.curves import chart_groups, rescues
 from resight.reporting.quantities import duration, finite, numbers
-from resight.reporting.ranked import KINDS, ranked_lists
+from resight.reporting.ranked import KINDS, RankedList, ranked_lists
 from resight.reporting.run_files import RunFiles, read_run
 from resight.reporting.thresholds import calibrated
 from resight.reporting.thumbnails import Thumbnails
@@ -44,9 +44,10 @@ def render(run: RunFiles) -> str:
     in_sheets = Thumbnails(run.root, SHEET_HEIGHT, SHEET_HEIGHT)
     head, rows = tables.epoch_table(run.epochs)
     # The pictures are made before the notices, which count the missing ones.
+    lists = _lists(run.evaluation, in_lists)
     content = {
-        "lists": _lists(run.evaluation, in_lists),
-        "dropped": _has_dropped(run.evaluation),
+        "lists": lists,
+        "dropped": _has_dropped(lists),
         "sheets": _sheets(run, in_sheets),
         **_of_evaluation(run),
     }
@@ -75,6 +76,7 @@ def _of_evaluation(run: RunFiles) -> dict[str, Any]:
     return {
         "comparison": tables.comparison(evaluation, run.epochs),
         "protocol": evaluation.get("protocol"),
+        "has_intervals": bool(tables.intervals(evaluation)),
         "cmc": retrieval.cmc_chart(evaluation, run.queries),
         "matrix": tables.camera_matrix(evaluation),
         "by_camera": retrieval.by_camera(evaluation, run.queries),
@@ -112,7 +114,8 @@ def _facts(run: RunFiles) -> list[tuple[str, str]]:
         ("training time", duration(spent) if spent else ""),
         ("device", str(run.about.get("device", ""))),
         ("seed", str(run.about.get("seed", ""))),
-        ("finished", f"{run.finished:%d %B %Y, %H:%M} UTC"),
+        ("feedback", str(run.about.get("feedback") or "")),
+        ("last epoch ended" if run.epochs else "begun", f"{run.finished:%d %B %Y, %H:%M} UTC"),
         ("resight", str(run.about.get("resight", ""))),
     ]
     return [(name, value) for name, value in facts if value]
@@ -143,29 +146,22 @@ def _notices(run: RunFiles, missing: list[str]) -> list[str]:
 def _lists(evaluation: Mapping[str, Any], thumbnail: Thumbnails) -> list[dict[str, Any]]:
     """Ranked lists by kind, with their pictures."""
     lists = ranked_lists(evaluation, of_each=LISTS_OF_EACH)
-    return [
-        {
-            "title": title,
-            "rows": [
-                {
-                    "query": thumbnail(ranked.path, ranked.box),
-                    "ranked": ranked,
-                    "matches": [
-                        (m, thumbnail(m.path, m.box)) for m in ranked.first(MATCHES)[:MATCHES]
-                    ],
-                }
-                for ranked in lists
-                if ranked.kind == kind
-            ],
-        }
-        for kind, title in KINDS.items()
-        if any(ranked.kind == kind for ranked in lists)
-    ]
+    rows = {kind: [_row(one, thumbnail) for one in lists if one.kind == kind] for kind in KINDS}
+    return [{"title": title, "rows": rows[kind]} for kind, title in KINDS.items() if rows[kind]]
 
 
-def _has_dropped(evaluation: Mapping[str, Any]) -> bool:
-    lists = ranked_lists(evaluation, of_each=LISTS_OF_EACH)
-    return any(match.dropped for ranked in lists for match in ranked.first(MATCHES))
+def _row(ranked: RankedList, thumbnail: Thumbnails) -> dict[str, Any]:
+    answers = ranked.first(MATCHES)[:MATCHES]
+    return {
+        "query": thumbnail(ranked.path, ranked.box),
+        "ranked": ranked,
+        "matches": [(answer, thumbnail(answer.path, answer.box)) for answer in answers],
+    }
+
+
+def _has_dropped(lists: list[dict[str, Any]]) -> bool:
+    rows = (row for group in lists for row in group["rows"])
+    return any(answer.dropped for row in rows for answer, _ in row["matches"])
 
 
 def _sheets(run: RunFiles, thumbnail: Thumbnails) -> list[dict[str, Any]]:

@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from resight.errors import RunError
 from resight.records import BoolArray, IntArray
+from resight.reporting.columns import read_columns
 
-_NEEDED = ("camera", "ap_step", "ap_market", "first")
+_CAMERA = "camera"
+_NEEDED = {
+    _CAMERA: pa.string(),
+    "ap_step": pa.float64(),
+    "ap_market": pa.float64(),
+    "first": pa.int64(),
+}
 _WRONG = "first_wrong_camera"
 
 
@@ -47,19 +52,13 @@ def read_query_rows(file: Path) -> QueryRows | None:
     """The queries in `file`, None when there is no such file; raises RunError for a damaged one."""
     if not file.exists():
         return None
-    try:
-        table = pq.read_table(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(f"{file} is damaged: {error}") from error
-    lacking = [name for name in _NEEDED if name not in table.column_names]
-    if lacking:
-        raise RunError(f"{file} lacks {', '.join(lacking)}: evaluate the run again")
+    table = read_columns(file, _NEEDED, advice="evaluate the run again", sparse=(_CAMERA,))
     wrong = _names(table, _WRONG) if _WRONG in table.column_names else None
     return QueryRows(
-        first=table["first"].to_numpy().astype(np.int64),
-        ap_step=table["ap_step"].to_numpy().astype(np.float64),
-        ap_market=table["ap_market"].to_numpy().astype(np.float64),
-        cameras=_names(table, "camera"),
+        first=table["first"].to_numpy(),
+        ap_step=table["ap_step"].to_numpy(),
+        ap_market=table["ap_market"].to_numpy(),
+        cameras=_names(table, _CAMERA),
         wrong_cameras=wrong,
     )
 

@@ -107,7 +107,8 @@ def by_camera(evaluation: Mapping[str, Any], queries: QueryRows | None) -> tuple
 def failures(queries: QueryRows | None) -> Failures | None:
     """Failed searches by the query's camera and that of the wrong first answer.
 
-    None where the cameras of wrong answers were not kept or no search failed.
+    None where the cameras of wrong answers were not kept, no search failed, or there is only one
+    camera.
     """
     if queries is None or queries.wrong_cameras is None:
         return None
@@ -119,7 +120,7 @@ def failures(queries: QueryRows | None) -> Failures | None:
         )
         if failed and mine is not None and other is not None
     )
-    if not found:
+    if len({*searched, *(camera for pair in found for camera in pair)}) < 2 or not found:
         return None
     total = sum(found.values())
     order = sorted(found, key=lambda pair: (-found[pair], pair))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,18 +12,30 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from resight.errors import RunError
 from resight.evaluation.calibration import FILE as THRESHOLD
 from resight.evaluation.calibration import Threshold
 from resight.records import IntArray
+from resight.reporting.columns import read_columns
 from resight.reporting.query_rows import QueryRows, read_query_rows
 from resight.reporting.thumbnails import Box, box_of
 
 T = TypeVar("T")
 
-_NEEDED = ("path", "label")
+_NEEDED = {"path": pa.string(), "label": pa.int64()}
+_SHAPES: Mapping[str, type] = {
+    "root": str,
+    "figures": dict,
+    "intervals": dict,
+    "notes": list,
+    "comparison": list,
+    "ranked_lists": list,
+    "map": list,
+    "cameras": list,
+    "matrices": dict,
+    "camera_matrix": dict,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +96,8 @@ class RunFiles:
     @property
     def root(self) -> Path:
         """The folder that paths of crops start from."""
-        if "root" in self.evaluation:
-            return Path(self.evaluation["root"])
-        data = Path(str(self.about.get("data", self.path)))
-        return data.parent if data.is_file() else data
+        known = (self.evaluation.get("root"), self.about.get("root"), self.about.get("data"))
+        return Path(str(next((path for path in known if path), self.path)))
 
 
 def read_run(path: Path) -> RunFiles:
@@ -95,7 +105,7 @@ def read_run(path: Path) -> RunFiles:
 
     Raises RunError when run.json or recipe.yaml is missing or any file cannot be understood.
     """
-    log = path / "log.jsonl"
+    log, evaluation = path / "log.jsonl", path / "evaluation.json"
     about = _read(path / "run.json", _json_object)
     recipe = _read(path / "recipe.yaml", str)
     return RunFiles(
@@ -103,18 +113,14 @@ def read_run(path: Path) -> RunFiles:
         about=about,
         recipe=recipe,
         epochs=_read(log, _json_lines) if log.exists() else (),
-        labels=_last_labels(path / "labels"),
-        evaluation=_optional_object(path / "evaluation.json"),
+        labels=read_last_labels(path / "labels"),
+        evaluation=_read(evaluation, _evaluation) if evaluation.exists() else {},
         queries=read_query_rows(path / "evaluation.parquet"),
         threshold=Threshold.read(path) if (path / THRESHOLD).exists() else None,
         finished=datetime.fromtimestamp(
             (log if log.exists() else path / "run.json").stat().st_mtime, tz=UTC
         ),
     )
-
-
-def _optional_object(file: Path) -> dict[str, Any]:
-    return _read(file, _json_object) if file.exists() else {}
 
 
 def _read(file: Path, parse: Callable[[str], T]) -> T:
@@ -136,6 +142,22 @@ def _json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def _evaluation(text: str) -> dict[str, Any]:
+    found = _json_object(text)
+    for name, kind in _SHAPES.items():
+        _check(found.get(name), kind, name)
+    for entry in found.get("comparison") or []:
+        if not isinstance(entry, dict):
+            raise ValueError(f"comparison should hold objects, found {type(entry).__name__}")
+        _check(entry.get("figures"), dict, "figures of a comparison")
+    return found
+
+
+def _check(value: object, kind: type, name: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"{name} should be a {kind.__name__}, found {type(value).__name__}")
+
+
 def _json_lines(text: str) -> tuple[dict[str, Any], ...]:
     records = [_json_object(line) for line in text.splitlines() if line.strip()]
     if not all(isinstance(record.get("epoch"), int) for record in records):
@@ -143,19 +165,17 @@ def _json_lines(text: str) -> tuple[dict[str, Any], ...]:
     return tuple(sorted(records, key=lambda record: record["epoch"]))
 
 
-def _last_labels(folder: Path) -> EpochLabels | None:
+def read_last_labels(folder: Path) -> EpochLabels | None:
+    """The labels of the last epoch that `folder` has, None without any.
+
+    Raises RunError when their file cannot be understood.
+    """
     files = {int(file.stem.removeprefix("epoch_")): file for file in _label_files(folder)}
     if not files:
         return None
     epoch = max(files)
-    try:
-        table = pq.read_table(files[epoch])
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RunError(f"{files[epoch]} is damaged: {error}") from error
-    missing = [name for name in _NEEDED if name not in table.column_names]
-    if missing:
-        raise RunError(f"{files[epoch]} has columns {table.column_names}, lacks {missing}")
-    return EpochLabels(epoch, table)
+    advice = "move it away to see the labels of the epoch before"
+    return EpochLabels(epoch, read_columns(files[epoch], _NEEDED, advice=advice))
 
 
 def _label_files(folder: Path) -> list[Path]:

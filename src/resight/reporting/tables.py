@@ -8,20 +8,21 @@ from typing import Any
 
 from resight.errors import RunError
 from resight.reporting.curves import Records
-from resight.reporting.quantities import finite, look_up, quantity, short
+from resight.reporting.quantities import finite, look_up, quantity
 
 THIS_RUN = "this run"
 _MAIN = "mAP"
-_NOT_COLUMNS = ("mAP_market",)
+_NOT_COLUMNS = ("mAP_market", "outliers")  # the latter are told as a share
 
 
 @dataclass(frozen=True)
 class Card:
-    """A headline number."""
+    """A headline number; interval: within which it lies, where that was estimated."""
 
     value: str
     name: str
     note: str
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ class CameraMatrix:
     figure: str
     cameras: tuple[str, ...]
     values: tuple[tuple[float | None, ...], ...]
-    highest: float
 
 
 def evaluation_figures(evaluation: Mapping[str, Any], records: Records) -> dict[str, float]:
@@ -76,16 +76,26 @@ def evaluation_figures(evaluation: Mapping[str, Any], records: Records) -> dict[
     return {}
 
 
+def intervals(evaluation: Mapping[str, Any]) -> dict[str, str]:
+    """What lies around the final evaluation's figures, such as "95%: 44.8 – 73.6"."""
+    level, known = finite(evaluation.get("level")), {}
+    for key, bounds in (evaluation.get("intervals") or {}).items():
+        ends = [finite(bound) for bound in bounds] if isinstance(bounds, list) else []
+        if level is not None and len(ends) == 2 and None not in ends:
+            known[key] = f"{100 * level:.3g}%: " + " – ".join(f"{end:.1f}" for end in ends)
+    return known
+
+
 def cards(evaluation: Mapping[str, Any], records: Records) -> list[Card]:
     """The headline: retrieval where identities exist, and how the clusters ended."""
-    figures = evaluation_figures(evaluation, records)
+    figures, spans = evaluation_figures(evaluation, records), intervals(evaluation)
     notes = {
         "mAP": "mean average precision",
         "rank1": "first answer is right",
         "mINP": "how early the last match comes",
     }
     found = [
-        Card(quantity(key).text(figures[key]), quantity(key).heading, note)
+        Card(quantity(key).text(figures[key]), quantity(key).heading, note, spans.get(key, ""))
         for key, note in notes.items()
         if key in figures
     ]
@@ -138,14 +148,14 @@ def camera_matrix(evaluation: Mapping[str, Any]) -> CameraMatrix | None:
     if not cameras or not matrix:
         return None
     n = len(cameras)
-    if len(matrix) != n or any(len(row) != n for row in matrix):
+    lengths = [len(row) if isinstance(row, list) else 0 for row in matrix]
+    if lengths != [n] * n:
         raise RunError(
             f"the evaluation has {n} cameras, but its camera matrix has {len(matrix)} rows of "
-            f"{sorted({len(row) for row in matrix})} values: evaluate again"
+            f"{sorted({*lengths})} values: evaluate again"
         )
     values = tuple(tuple(finite(value) for value in row) for row in matrix)
-    highest = max((v for row in values for v in row if v is not None), default=0.0)
-    return CameraMatrix(_MAIN, tuple(map(str, cameras)), values, highest)
+    return CameraMatrix(_MAIN, tuple(map(str, cameras)), values)
 
 
 def epoch_table(records: Records) -> tuple[list[str], list[list[str]]]:
@@ -190,4 +200,4 @@ def _gap(figures: Mapping[str, float], mine: Mapping[str, float]) -> str:
     if _MAIN not in figures or figures == mine:
         return ""
     points = mine[_MAIN] - figures[_MAIN]
-    return f"{'+' if points >= 0 else '−'}{short(abs(points))}"
+    return f"{'+' if points >= 0 else '−'}{abs(points):.1f}"

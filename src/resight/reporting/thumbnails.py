@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 QUALITIES = (82, 70, 55, 40, 25, 10)
 MAX_BYTES = 8_000
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # those that crops are read from
 
 Box = tuple[float, float, float, float]
 
@@ -78,15 +79,34 @@ def read_picture(
 
     None when it cannot be read, or when the box lies outside of it.
     """
+    if not file.is_file():
+        return None
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=FORMATS) as image:
             if box is None:
                 image.draft("RGB", (2 * width, 2 * height))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = _rgb(ImageOps.exif_transpose(image))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     part = upright if box is None else _cut(upright, box)
-    return part and ImageOps.contain(part, (width, height), Image.Resampling.LANCZOS)
+    return part and _fit(part, width, height)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """As encoders see it: of 16-bit grey the high byte, transparent pixels on white."""
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value / 256).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
+
+
+def _fit(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """As large as fits width × height, and a pixel at least: cut crops may be thin as a line."""
+    scale = min(width / picture.width, height / picture.height)
+    size = (max(1, round(scale * picture.width)), max(1, round(scale * picture.height)))
+    return picture.resize(size, Image.Resampling.LANCZOS)
 
 
 def _cut(frame: Image.Image, box: Box) -> Image.Image | None:
