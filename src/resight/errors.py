@@ -26,3 +26,15 @@ class CostError(ResightError):
 
 class NothingToLearnError(ResightError):
     """Clustering found no structure that training could use, at any eps."""
+
+
+class StoreError(ResightError):
+    """A gallery's store that cannot be reached, read or written."""
+
+
+class GalleryError(ResightError):
+    """A gallery that is missing, incomplete, of another version, or of another encoder."""
+
+
+class Contradiction(ResightError):
+    """Decisions on pairs that cannot all be right."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from resight.api.clustering import bytes_of
 from resight.api.evaluating import evaluate
 from resight.api.reporting import report
 from resight.data import ImageStore, read_crops
+from resight.data.feedback import Decision
+from resight.data.feedback import read as read_decisions
 from resight.device import Precision
 from resight.methods import recipe_for
 from resight.recipe import Recipe
@@ -39,6 +41,7 @@ def train(
     strict: bool = False,
     evaluate_every: int = 5,
     memory: int | str | None = None,
+    feedback: str | Path | None = None,
 ) -> Path:
     """Train an encoder on unlabelled crops, evaluate and report it; returns the run folder.
 
@@ -47,6 +50,8 @@ def train(
     settings to take; recipe: a Recipe or a YAML file instead of a method. settings: overrides
     such as {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and
     gallery crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
+    feedback: a gallery or a .jsonl file with what people decided about pairs of crops; the
+    pseudo-labels of every epoch obey it, and the run keeps a copy.
     Identities, when the data have them, are only reported.
 
     A recipe with a teacher that is trained first does that in the folder's `teacher`, a run of its
@@ -68,12 +73,14 @@ def train(
         strict=strict,
         evaluate_every=evaluate_every,
         memory=None if memory is None else bytes_of(memory),
+        feedback=None if feedback is None else str(Path(feedback).absolute()),
     )
+    decisions = None if feedback is None else read_decisions(feedback)
     path = new_run_path(Path("runs"), _name(data, chosen)) if out is None else Path(out)
     RunFolder.check_free(path)
     store = ImageStore.open(crops, size=chosen.size, strict=strict)
-    check(chosen, asked, store)
-    return _stages(RunFolder.create(path, chosen, asked), chosen, asked, store)
+    check(chosen, asked, store, decisions)
+    return _stages(RunFolder.create(path, chosen, asked, decisions), chosen, asked, store)
 
 
 def resume(
@@ -93,7 +100,7 @@ def resume(
         asked = replace(asked, memory=bytes_of(memory))
     crops = read_crops(asked.data, layout=asked.layout, camera_pattern=asked.camera_pattern)
     store = ImageStore.open(crops, size=recipe.size, strict=asked.strict)
-    check(recipe, asked, store)
+    check(recipe, asked, store, folder.decisions())
     return _stages(folder, recipe, asked, store)
 
 
@@ -101,7 +108,7 @@ def _stages(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageS
     """Train the teacher, where the recipe has one to train, and then the encoder itself."""
     if recipe.teacher is not None and recipe.teacher.is_trained_first:
         path = folder.path / FOLDER
-        first = _opened(path, recipe.of_teacher(), asked)
+        first = _opened(path, recipe.of_teacher(), asked, folder.decisions())
         if not (first.is_finished and (path / "report.html").exists()):
             log.info("first stage: the teacher, in %s", path)
             _stage(first, recipe.of_teacher(), asked, store)
@@ -109,16 +116,19 @@ def _stages(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageS
     return _stage(folder, recipe, asked, store)
 
 
-def _opened(path: Path, recipe: Recipe, asked: RunSettings) -> RunFolder:
+def _opened(
+    path: Path, recipe: Recipe, asked: RunSettings, decisions: Sequence[Decision] | None
+) -> RunFolder:
     is_run = (path / "run.json").exists()
-    return RunFolder.open(path) if is_run else RunFolder.create(path, recipe, asked)
+    return RunFolder.open(path) if is_run else RunFolder.create(path, recipe, asked, decisions)
 
 
 def _stage(folder: RunFolder, recipe: Recipe, asked: RunSettings, store: ImageStore) -> Path:
     if store.broken:
         folder.write_json("unreadable.json", {b.path: b.reason for b in store.broken})
     teacher = find_teacher(recipe, folder.path, seed=asked.seed)
-    run(folder, prepare(recipe, asked, store, teacher), evaluate_every=asked.evaluate_every)
+    learner = prepare(recipe, asked, store, teacher, folder.decisions())
+    run(folder, learner, evaluate_every=asked.evaluate_every)
     evaluate(folder.path)
     report(folder.path)
     return folder.path

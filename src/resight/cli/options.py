@@ -38,6 +38,13 @@ Memory = Annotated[
     str | None,
     typer.Option(help="What clustering may use besides the features, like 8G: blocks keep to it."),
 ]
+Feedback = Annotated[
+    Path | None,
+    typer.Option(
+        help="What people decided about pairs of crops, which clusters then obey: a gallery, or a "
+        ".jsonl file (docs/feedback.md)."
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(help="New run folder (default: a free name under runs/).")
 ]

@@ -28,6 +28,7 @@ def train(
     strict: options.Strict = False,
     evaluate_every: options.EvaluateEvery = 5,
     memory: options.Memory = None,
+    feedback: options.Feedback = None,
 ) -> None:
     """Train an encoder on unlabelled crops, evaluate it and write a report."""
     from resight.api import train as run
@@ -59,5 +60,6 @@ def train(
         strict=strict,
         evaluate_every=evaluate_every,
         memory=memory,
+        feedback=feedback,
     )
     typer.echo(f"{folder}/report.html")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from resight.clustering.constraints import Links, among
 from resight.records import OUTLIER, Clustered, Features, FloatArray, IntArray
 from resight.training.batches import train_on
 from resight.training.extract import extract
@@ -71,7 +72,14 @@ def run_epoch(
     if plan.memory_by_teacher != plan.labels_by_teacher:
         first = _features(learner, taken, by_teacher=plan.memory_by_teacher)
     clock.append(time.perf_counter())
-    labelling = label(recipe, features, random.cluster, plan=plan, memory=learner.memory)
+    labelling = label(
+        recipe,
+        features,
+        random.cluster,
+        plan=plan,
+        memory=learner.memory,
+        links=links_of(learner, taken),
+    )
     clock.append(time.perf_counter())
     loss = train_on(
         learner, plan, learner.rows[taken], _on_device(first, labelling, learner), random
@@ -89,6 +97,15 @@ def drawn(learner: Learner, number: int) -> IntArray:
         return np.arange(n)
     rng = streams(learner.seed, number).sample
     return np.sort(rng.choice(n, size=max(1, round(fraction * n)), replace=False))
+
+
+def links_of(learner: Learner, taken: IntArray) -> Links | None:
+    """What people's decisions say of the crops that take part."""
+    if learner.links is None:
+        return None
+    number = np.full(len(learner.rows), OUTLIER, np.int64)
+    number[taken] = np.arange(len(taken))
+    return among(learner.links, number)
 
 
 def _features(learner: Learner, taken: IntArray, *, by_teacher: bool) -> Features:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from resight.clustering.constraints import Links
 from resight.device import Device
 from resight.models import Encoder
 from resight.recipe import Recipe
@@ -20,7 +21,8 @@ class Learner:
     forward: the encoder as it is called, compiled or not. teacher: of a recipe that has one. feed
     and crops: the whole image store; rows: (N,) which of its crops are trained on. memory: bytes
     that clustering may use besides the features, None for no limit. colour: colour histograms
-    (N, E) of the rows, where the recipe's graph uses them.
+    (N, E) of the rows, where the recipe's graph uses them. links: pairs of rows that people decided
+    about, None where nobody was asked.
     """
 
     recipe: Recipe
@@ -35,3 +37,4 @@ class Learner:
     teacher: Encoder | None = None
     memory: int | None = None
     colour: FloatArray | None = None
+    links: Links | None = None

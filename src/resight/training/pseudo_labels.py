@@ -3,6 +3,11 @@
 The rule: when the recipe's clusterer finds no cluster, one, a giant one, or almost only outliers,
 the doctor proposes another eps from the distribution of the distances, DBSCAN runs with it for
 this epoch alone, and the log says so. Training stops with advice only when that fails as well.
+
+What people decided about pairs is enforced once, on what the clusterer found and before anything
+is derived from it. Two settings of the recipe give way to it: a cluster with a must pair is kept
+though it is smaller than `min_cluster_size`, and of a cluster that is larger than
+`max_cluster_size` all crops of must pairs stay besides the random ones.
 """
 
 from __future__ import annotations
@@ -15,12 +20,23 @@ import numpy as np
 
 from resight.clustering import DBSCAN, AutoDBSCAN, Silhouette
 from resight.clustering.confidence import anchors
+from resight.clustering.constraints import Links, constrain, violated
 from resight.clustering.density import core_distances
 from resight.clustering.doctor import diagnose, propose_eps
+from resight.clustering.numbering import by_first_member
 from resight.clustering.quality import silhouettes
 from resight.errors import NothingToLearnError
 from resight.recipe import Recipe
-from resight.records import GLOBAL, Features, FloatArray, Graph, IntArray, PseudoLabels
+from resight.records import (
+    GLOBAL,
+    OUTLIER,
+    BoolArray,
+    Features,
+    FloatArray,
+    Graph,
+    IntArray,
+    PseudoLabels,
+)
 from resight.slots import Clusterer
 from resight.training.plan import EpochPlan
 
@@ -37,7 +53,8 @@ class Labelling:
     silhouettes: (N,) float32, NaN for outliers and where they were not computed. settings: the k1,
     k2 and eps that the data proposed, if the recipe left that to it. rescue: why and how other
     settings than the recipe's were used in this epoch. views: the labellings of the other views,
-    where each has its own.
+    where each has its own. feedback: how many pairs people had decided about, and how many of them
+    the clusters violated before they were enforced.
     """
 
     pseudo: PseudoLabels
@@ -46,6 +63,7 @@ class Labelling:
     settings: dict[str, float] | None = None
     rescue: str | None = None
     views: Mapping[str, Labelling] = field(default_factory=dict)
+    feedback: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +81,21 @@ def label(
     *,
     plan: EpochPlan,
     memory: int | None = None,
+    links: Links | None = None,
 ) -> Labelling:
     """Build the graph of `features`, cluster it, and tell how sure each pseudo-label is.
 
-    memory: bytes that may be used besides the features, None for no limit.
+    memory: bytes that may be used besides the features, None for no limit. links: pairs of rows
+    that every view's clusters obey.
 
     Raises NothingToLearnError when neither the recipe's clusterer nor any proposed eps finds
-    clusters that training could use.
+    clusters that training could use, Contradiction when the links cannot all hold.
     """
     if not recipe.individual_labels:
-        found = _label(recipe, features, rng, plan, memory)
+        found = _label(recipe, features, rng, plan, memory, links)
     else:
         views = {
-            view: _label_view(recipe, features.only(view), rng, plan, memory, view)
+            view: _label_view(recipe, features.only(view), rng, plan, memory, links, view)
             for view in features.views
         }
         rescues = "; ".join(label.rescue for label in views.values() if label.rescue)
@@ -91,11 +111,12 @@ def _label_view(
     rng: np.random.Generator,
     plan: EpochPlan,
     memory: int | None,
+    links: Links | None,
     view: str,
 ) -> Labelling:
     """The labels of one view by itself; what goes wrong says which."""
     try:
-        found = _label(recipe, features, rng, plan, memory)
+        found = _label(recipe, features, rng, plan, memory, links)
     except NothingToLearnError as error:
         raise NothingToLearnError(f"view {view!r}: {error}") from error
     return replace(found, rescue=f"in view {view!r} {found.rescue}") if found.rescue else found
@@ -107,15 +128,20 @@ def _label(
     rng: np.random.Generator,
     plan: EpochPlan,
     memory: int | None,
+    links: Links | None,
 ) -> Labelling:
     clusterer = recipe.clusterer_at(plan.epoch)
     if isinstance(clusterer, AutoDBSCAN):
         found = _proposed(recipe, clusterer, features, memory)
     else:
         found = _clustered(recipe, _with_known(clusterer, plan), features, rng, plan, memory)
-    pseudo = found.pseudo
+    pseudo, feedback = found.pseudo, None
+    if links is not None:
+        pseudo, feedback = _obeying(recipe, pseudo, features, links)
     if recipe.max_cluster_size is not None:
-        pseudo = pseudo.at_most(recipe.max_cluster_size, rng)
+        capped = pseudo.at_most(recipe.max_cluster_size, rng)
+        kept = _bound(links, len(features))
+        pseudo = replace(capped, labels=np.where(kept, pseudo.labels, capped.labels))
     labels, confidence = pseudo.labels, recipe.confidence
     score = confidence.score(found.graph, features, labels)
     is_silhouette = isinstance(confidence, Silhouette) and confidence.distance == "jaccard"
@@ -125,7 +151,37 @@ def _label(
         score if is_silhouette else silhouettes(found.graph, labels),
         found.settings,
         found.rescue,
+        feedback=feedback,
     )
+
+
+def _obeying(
+    recipe: Recipe, found: PseudoLabels, features: Features, links: Links
+) -> tuple[PseudoLabels, dict[str, int]]:
+    """The clusters changed so that they obey the links, and how many of these they violated."""
+    wrong = sum(int(np.count_nonzero(mask)) for mask in violated(found.labels, *links))
+    counts = {"pairs": len(links.must) + len(links.cannot), "violated": wrong}
+    if not wrong:
+        return found, counts
+    labels = constrain(found.labels, recipe.graph.vectors(features), *links)
+    small = np.append(np.bincount(labels[labels >= 0]) < recipe.min_cluster_size, False)
+    small[labels[_bound(links, len(labels))]] = False
+    pseudo = replace(found, labels=by_first_member(np.where(small[labels], OUTLIER, labels)))
+    if pseudo.n_clusters < 2:
+        raise NothingToLearnError(
+            f"the feedback's {counts['pairs']} decided pairs leave {pseudo.n_clusters} cluster of "
+            f"{found.n_clusters}, and training needs 2: check the decisions, above all those that "
+            "call crops the same"
+        )
+    return pseudo, counts
+
+
+def _bound(links: Links | None, n: int) -> BoolArray:
+    """(N,) which crops must share a cluster with another."""
+    bound = np.zeros(n, np.bool_)
+    if links is not None:
+        bound[links.must] = True
+    return bound
 
 
 def _with_known(clusterer: Clusterer, plan: EpochPlan) -> Clusterer:

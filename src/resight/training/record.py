@@ -49,6 +49,8 @@ def epoch_record(
         record["proposed"] = labelling.settings
     if labelling.rescue is not None:
         record["rescue"] = labelling.rescue
+    if labelling.feedback is not None:
+        record["feedback"] = labelling.feedback
     if crops.identities is not None and np.any(crops.identities > 0):
         record["against_identities"] = {
             **against_identities(labels, crops.identities),

@@ -3,13 +3,14 @@
 recipe.yaml  the resolved recipe        run.json        data, seed, device, version
 log.jsonl    one line per epoch         labels/         pseudo-labels per epoch (Parquet)
 checkpoint.pt  training state           model.*         the encoder
+feedback.jsonl  decisions on pairs, when the run was given any
 evaluation.json, report.html            written at the end
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import resight
+from resight.data import feedback
+from resight.data.feedback import Decision
 from resight.errors import RunError
 from resight.files import as_json, locked, write_atomically
 from resight.parts import from_plain
@@ -34,7 +37,8 @@ class RunSettings:
 
     data: what `read_crops` was given, absolute. root: the folder that paths of crops start from.
     evaluate_every: epochs between evaluations, 0 for none before the end. memory: bytes that
-    clustering may use besides the features. The rest is named as the options of `resight train`.
+    clustering may use besides the features. feedback: where the decisions were read that the run
+    has a copy of. The rest is named as the options of `resight train`.
     """
 
     data: str
@@ -48,6 +52,7 @@ class RunSettings:
     strict: bool = False
     evaluate_every: int = 5
     memory: int | None = None
+    feedback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,23 @@ class RunFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path, recipe: Recipe, settings: RunSettings) -> RunFolder:
+    def create(
+        cls,
+        path: Path,
+        recipe: Recipe,
+        settings: RunSettings,
+        decisions: Sequence[Decision] | None = None,
+    ) -> RunFolder:
         """A new run at `path`, which may exist only as an empty folder.
 
+        decisions: a copy is kept, for settings that say where they come from.
         Raises RunError when it holds something already, ResightError when it cannot be written.
         """
         cls.check_free(path)
         folder = cls(path)
         recipe.save(path / "recipe.yaml")
+        if decisions is not None:
+            feedback.write(path / feedback.NAME, decisions)
         about = {"format": FORMAT, "resight": resight.__version__, **asdict(settings)}
         folder.write_json("run.json", about)
         return folder
@@ -84,7 +98,9 @@ class RunFolder:
                 f"{path} exists already: continue it with `resight resume {path}`, "
                 "or choose another folder with --out"
             )
-        if any(f.name != "recipe.yaml" and not f.name.startswith(".") for f in path.iterdir()):
+        there = {file.name for file in path.iterdir() if not file.name.startswith(".")}
+        left_behind = {"recipe.yaml", feedback.NAME} if "recipe.yaml" in there else set()
+        if there - left_behind:
             raise RunError(f"{path} holds other files: choose an empty or new folder with --out")
 
     @classmethod
@@ -97,6 +113,15 @@ class RunFolder:
                 "give a folder that `resight train` or `resight demo` wrote"
             )
         return folder
+
+    def decisions(self) -> tuple[Decision, ...] | None:
+        """What the run keeps of people's decisions on pairs, None when it was given none.
+
+        Raises DataError when they are damaged or gone.
+        """
+        if self.settings().feedback is None:
+            return None
+        return feedback.read(self.path / feedback.NAME)
 
     @property
     def checkpoint(self) -> Path:

@@ -52,7 +52,7 @@ def check(
         )
     recipe.check(store.crops.select(rows))
     if decisions is not None:
-        check_decisions(decisions, store.crops.root)
+        check_decisions(decisions, store.crops)
     Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
     with torch.inference_mode():
         build_encoder(recipe.encoder, seed=settings.seed).eval()(torch.zeros(1, 3, *recipe.size))
@@ -69,7 +69,7 @@ def prepare(
 ) -> Learner:
     """Everything that training needs.
 
-    teacher: of a recipe that has one. decisions: of people about pairs, None where nobody was asked.
+    teacher: of a recipe that has one. decisions: people's on pairs, None where nobody was asked.
     """
     rows = _rows(store)
     device = Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
@@ -89,7 +89,7 @@ def prepare(
         teacher=None if teacher is None else teacher.to(device.place).requires_grad_(False),
         memory=settings.memory,
         colour=colour_histogram(store.images[rows]) if recipe.graph.colour else None,
-        links=None if decisions is None else find_links(decisions, store.crops.select(rows)),
+        links=None if decisions is None else find_links(decisions, store.crops, rows),
     )
 
 
