@@ -1,0 +1,189 @@
+"""An encoder's export: a folder with the network, what it takes, its card and its threshold."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import resight
+from resight import models
+from resight.device import Device
+from resight.errors import ConfigError, ResightError
+from resight.exporting.graph import Graph
+from resight.exporting.onnx_file import OUTPUT, write_onnx
+from resight.exporting.presets import BOXMOT_SIZE, PRESETS, Preset
+from resight.exporting.script_file import scripted_resize, write_script
+from resight.exporting.verify import check, check_sizes
+from resight.files import as_json
+from resight.inference.described import Description, Format
+from resight.inference.embedder import WEIGHTS, Embedder, digest_of
+from resight.inference.networks import SCRIPT, open_export
+from resight.models import Encoder
+
+log = logging.getLogger(__name__)
+
+METADATA = "metadata.json"
+CARD = "README.md"
+MODEL = "model.json"
+SUFFIXES = {"onnx": ".onnx", "torchscript": SCRIPT}
+Card = Callable[[Description, str, float], str]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export left.
+
+    folder: all of it. file: the network. difference: the largest one of any component between its
+    embeddings and PyTorch's, in float32. description: what it takes and gives.
+    """
+
+    folder: Path
+    file: Path
+    difference: float
+    description: Description
+
+
+def write_export(
+    source: Path,
+    out: Path,
+    *,
+    card: Card,
+    to: Format = "onnx",
+    preset: str = "plain",
+    opset: int | None = None,
+    beside: tuple[Path, ...] = (),
+) -> Export:
+    """Export the encoder in the folder `source` to the folder `out`, and compare the two.
+
+    card: makes the card of a description, the file's name and the difference. opset: of ONNX.
+    beside: files to copy. An earlier export in `out` is replaced when all went well; otherwise
+    nothing is left behind.
+
+    Raises ConfigError for what does not exist or fit together, RunError when `source` holds no
+    encoder, ResightError when the export differs by more than 1e-3 or `out` cannot be written.
+    """
+    chosen = _chosen(to, preset, opset)
+    _check_free(out)
+    encoder, size = models.load(source)
+    _tell_size(preset, size)
+    name = WEIGHTS if to == "safetensors" else chosen.stem + SUFFIXES[to]
+    described = Description(
+        preset=preset,
+        to=to,
+        input=chosen.takes(size),
+        output=OUTPUT,
+        size=size,
+        dim=encoder.dim,
+        digest=digest_of(source / WEIGHTS),
+        producer=f"resight {resight.__version__}",
+    )
+    with _replacing(out) as draft:
+        if to == "safetensors":
+            found = _copy_weights(source, draft, encoder, size)
+        else:
+            graph = Graph(encoder, chosen, size)
+            found = _write_network(draft / name, graph, described, opset)
+        told = described.as_json(file=name, largest_difference=found)
+        (draft / METADATA).write_text(told)
+        (draft / CARD).write_text(card(described, name, found), encoding="utf-8")
+        if preset == "boxmot":
+            (draft / f"{name}.metadata.json").write_text(_for_boxmot(chosen, size))
+        for file in beside:
+            shutil.copyfile(file, draft / file.name)
+    return Export(out, out / name, found, described)
+
+
+def _chosen(to: str, preset: str, opset: int | None) -> Preset:
+    if to not in get_args(Format):
+        raise ConfigError(f"cannot export to {to!r}: use one of {', '.join(get_args(Format))}")
+    if preset not in PRESETS:
+        raise ConfigError(f"preset {preset!r} is unknown: use one of {', '.join(PRESETS)}")
+    if to == "safetensors" and preset != "plain":
+        raise ConfigError(
+            f"safetensors hold weights alone, which preset {preset!r} cannot use: export to onnx "
+            "or torchscript"
+        )
+    if opset is not None and to != "onnx":
+        raise ConfigError(f"opset is of ONNX, and {to} has none: leave it out")
+    return PRESETS[preset]
+
+
+def _tell_size(preset: str, size: tuple[int, int]) -> None:
+    if preset == "boxmot" and size != BOXMOT_SIZE:
+        log.warning(
+            "the encoder takes %d x %d images, not BoxMOT's usual %d x %d: use a BoxMOT that reads "
+            "the size from the network (25 does)",
+            *size,
+            *BOXMOT_SIZE,
+        )
+
+
+def _write_network(file: Path, graph: Graph, described: Description, opset: int | None) -> float:
+    """Write the file, run it, and tell the difference."""
+    text = described.as_json()
+    if described.to == "onnx":
+        write_onnx(graph, file, description=text, opset=opset)
+    else:
+        scripted = Graph(graph.encoder, graph.preset, graph.size, resize=scripted_resize())
+        write_script(scripted, file, description=text)
+    network = open_export(file, Device.choose("cpu", "float32"))
+    return max(check(network, graph.encoder, graph.size), check_sizes(network, graph))
+
+
+def _copy_weights(source: Path, draft: Path, encoder: Encoder, size: tuple[int, int]) -> float:
+    """The weights as they are, and their description without the file that training began with."""
+    shutil.copyfile(source / WEIGHTS, draft / WEIGHTS)
+    told = json.loads((source / MODEL).read_text())
+    told["encoder"]["weights"] = "none"
+    (draft / MODEL).write_text(as_json(told, indent=2))
+    opened = Embedder.open(draft, device="cpu", precision="float32")
+    return check(opened.network, encoder, size)
+
+
+def _for_boxmot(preset: Preset, size: tuple[int, int]) -> str:
+    """What BoxMOT keeps beside its own exports: how to make crops, and of which size."""
+    kind = preset.stem.rpartition("_")[0]
+    told = {
+        "schema_version": 1,
+        "model_name": kind,
+        "preprocess": "resize",
+        "img_size": list(size),
+        "model_kwargs_schema_version": 1,
+        "model_kwargs": {"img_size": list(size)},
+    }
+    return as_json(told, indent=2)
+
+
+def _check_free(out: Path) -> None:
+    if not out.exists() or (out / METADATA).is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise ConfigError(f"{out} holds other files: choose an empty or new folder with --out")
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A draft that takes the folder's place when all went well, and vanishes otherwise."""
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+        for file in draft.iterdir():
+            with file.open("rb") as opened:
+                os.fsync(opened.fileno())
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(draft, folder)
+    except OSError as error:
+        raise ResightError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
