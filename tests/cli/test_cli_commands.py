@@ -26,6 +26,14 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("ablate",): "ablate",
     ("compare",): "compare",
     ("calibrate",): "calibrate",
+    ("index",): "index",
+    ("search",): "search",
+    ("gallery", "show"): None,
+    ("gallery", "list"): None,
+    ("gallery", "delete"): None,
+    ("gallery", "expire"): None,
+    ("gallery", "optimise"): None,
+    ("gallery", "set"): None,
     ("methods",): "list_methods",
     ("methods", "show"): None,
     ("methods", "tables"): None,
@@ -89,6 +97,8 @@ def test_every_command_is_a_function(name: str) -> None:
         "ablate",
         "compare",
         "calibrate",
+        "index",
+        "search",
     ],
 )
 def test_a_command_and_its_function_agree(name: str) -> None:
