@@ -184,7 +184,7 @@ def features_of(run: Path) -> Iterator[World]:
     """Of the crops that a run trained on: by the network before training, and by the trained."""
     import resight
     from resight.device import Device
-    from resight.models import build_encoder
+    from resight.models import build_encoder, load
     from resight.training.extract import extract
     from resight.training.feed import Feed
     from resight.training.run_folder import RunFolder
@@ -194,7 +194,7 @@ def features_of(run: Path) -> Iterator[World]:
     crops = resight.read_crops(asked.data, layout=asked.layout)
     store = resight.ImageStore.open(crops, size=recipe.size)
     rows = np.flatnonzero(crops.splits == "train")
-    for encoder in (build_encoder(recipe.encoder, seed=asked.seed), resight.load(run)[0]):
+    for encoder in (build_encoder(recipe.encoder, seed=asked.seed), load(run)[0]):
         features = extract(encoder, Feed(store, device), crops, device, rows=rows)
         assert features.crops is not None
         yield features.vectors, features.crops.identities, features.crops.cameras

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
         compare,
         demo,
         evaluate,
+        export,
+        index,
         list_methods,
         report,
         resume,
+        search,
+        serve,
         train,
     )
     from resight.data import ImageStore, read_crops
     from resight.errors import ResightError
-    from resight.models import load
+    from resight.gallery import Gallery
+    from resight.inference import load
     from resight.recipe import Recipe
 
 _HOMES = {
@@ -42,18 +47,24 @@ _HOMES = {
     "compare": "resight.api",
     "demo": "resight.api",
     "evaluate": "resight.api",
+    "export": "resight.api",
+    "index": "resight.api",
     "list_methods": "resight.api",
     "report": "resight.api",
     "resume": "resight.api",
+    "search": "resight.api",
+    "serve": "resight.api",
     "train": "resight.api",
     "ImageStore": "resight.data",
     "read_crops": "resight.data",
     "ResightError": "resight.errors",
-    "load": "resight.models",
+    "Gallery": "resight.gallery",
+    "load": "resight.inference",
     "Recipe": "resight.recipe",
 }
 
 __all__ = [
+    "Gallery",
     "ImageStore",
     "Recipe",
     "ResightError",
@@ -64,11 +75,15 @@ __all__ = [
     "compare",
     "demo",
     "evaluate",
+    "export",
+    "index",
     "list_methods",
     "load",
     "read_crops",
     "report",
     "resume",
+    "search",
+    "serve",
     "train",
 ]
 

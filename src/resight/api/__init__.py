@@ -7,7 +7,11 @@ from resight.api.clustering import cluster
 from resight.api.comparing import compare
 from resight.api.demonstrating import demo
 from resight.api.evaluating import evaluate
+from resight.api.exporting import export
+from resight.api.indexing import index
 from resight.api.reporting import report
+from resight.api.searching import search
+from resight.api.serving import serve
 from resight.api.training import resume, train
 from resight.methods import list_methods
 
@@ -19,8 +23,12 @@ __all__ = [
     "compare",
     "demo",
     "evaluate",
+    "export",
+    "index",
     "list_methods",
     "report",
     "resume",
+    "search",
+    "serve",
     "train",
 ]

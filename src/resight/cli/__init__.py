@@ -24,9 +24,14 @@ from resight.cli import (
     data,
     demo,
     evaluate,
+    export,
+    gallery,
+    index,
     methods,
     report,
     resume,
+    search,
+    serve,
     train,
 )
 from resight.errors import ResightError
@@ -49,11 +54,16 @@ COMMANDS = (
     ablate.ablate,
     compare.compare,
     calibrate.calibrate,
+    export.export,
+    index.index,
+    search.search,
+    serve.serve,
 )
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(methods.app, name="methods")
 app.add_typer(data.app, name="data")
+app.add_typer(gallery.app, name="gallery")
 
 USER_ERROR = 2
 STOPPING = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
@@ -61,6 +71,7 @@ KEPT = {
     "train": ": finished epochs are kept, `resight resume RUN` continues",
     "resume": ": finished epochs are kept, `resight resume RUN` continues",
     "ablate": ": finished epochs are kept, the same command continues",
+    "index": ": what is committed is kept, the same command continues",
     "demo": ": what is finished is kept, the same command continues",
 }
 
