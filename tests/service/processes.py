@@ -39,7 +39,7 @@ class Server:
     @cached_property
     def port(self) -> int:
         """Where it listens, once it does."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until and self.process.poll() is None:
             told = re.search(r"serving at http://\S+:(\d+)", self.log.read_text())
             if told:
@@ -48,7 +48,7 @@ class Server:
         raise AssertionError(self.log.read_text())
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def head(self, method: str, path: str, *more: str) -> bytes:
         lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{self.port}", *more]

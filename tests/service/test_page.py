@@ -259,7 +259,7 @@ def test_crops_and_individuals_are_deleted(visit: Visit, ask: Ask, tmp_path: Pat
         added = []
         for seed in (1, 2, 3):
             data = Path(page_cases.write_picture(tmp_path / "n.png", page_cases.noise(seed)))
-            image = {"name": "n.png", "mimeType": "image/png", "buffer": data.read_bytes()}
+            image: Any = {"name": "n.png", "mimeType": "image/png", "buffer": data.read_bytes()}
             stored = page.request.post(f"{ask.base}/api/crops", multipart={"image": image})
             added.append(stored.json()["id"])
         ask("POST", "/api/decisions", {"same": [added[:2]]})
@@ -295,6 +295,7 @@ def test_the_token_is_asked_for(visit: Visit) -> None:
         has_heading(page, "accepted of")
         page.context.clear_cookies()
         page.reload()
+        expect(field).to_be_focused()
         page.keyboard.press("Escape")
         has_heading(page, "No answer")
 
@@ -451,9 +452,7 @@ def test_a_thousand_answers_are_shown_bit_by_bit(visit: Visit, ask: Ask) -> None
         page.evaluate("location.hash = '#/search?id=0&k=1000'")
         has_heading(page, "of 1,000 answers")
         assert cards(page).count() <= 120
-        for _ in range(300):
-            if cards(page).count() == 1000:
-                break
+        while cards(page).count() < 400:
             page.keyboard.press("End")
             page.wait_for_timeout(30)
-        expect(cards(page)).to_have_count(1000)
+        assert cards(page).count() <= 520

@@ -9,9 +9,8 @@ import { navigable } from "./grid.js";
 import { grow, pages } from "./grow.js";
 import { announce, tell } from "./notices.js";
 import { gallery } from "./session.js";
-import { span } from "./times.js";
 import { change } from "./verdicts.js";
-import { many } from "./words.js";
+import { extent, many } from "./words.js";
 
 const LISTED = 1000;
 const COVER = 4;
@@ -40,30 +39,20 @@ export async function showCluster(place, { number: label }, signal) {
 }
 
 function head(label, crops) {
-  const cameras = new Set(crops.map((one) => one.camera)).size;
-  const times = crops.map((one) => one.time).filter((time) => time !== null);
-  const when = times.length ? ` · ${span(Math.min(...times), Math.max(...times))}` : "";
   const cover = spread(crops);
-  const merging = { label, size: crops.length, cover };
+  const why = "Crops of the same individual may be outside of this cluster";
+  const search = { class: "button", href: toSearch({ ids: cover }), title: why };
   return h(
     "header",
     { class: "view-head" },
     h("h1", { tabindex: -1 }, `Cluster ${label}`),
-    h("p", { class: "hint" }, `${many(crops.length, "crop")} · ${many(cameras, "camera")}${when}`),
+    h("p", { class: "hint" }, `${many(crops.length, "crop")} · ${extent(crops)}`),
     h(
       "div",
       { class: "tools" },
       h("a", { class: "button", href: toSightings(cover[0]) }, "Time line"),
-      h(
-        "a",
-        {
-          class: "button",
-          href: toSearch({ ids: cover }),
-          title: "Crops of the same individual may be outside of this cluster",
-        },
-        "Search from it",
-      ),
-      gallery.read_only ? null : choice(merging),
+      h("a", search, "Search from it"),
+      gallery.read_only ? null : choice({ label, size: crops.length, cover }),
     ),
   );
 }

@@ -47,7 +47,11 @@ function head(crop, label, crops, place, signal) {
     h(
       "div",
       { class: "tools" },
-      h("a", { class: "button primary", href: toSearch({ ids: [crop.id] }) }, "Search from this crop"),
+      h(
+        "a",
+        { class: "button primary", href: toSearch({ ids: [crop.id] }) },
+        "Search from this crop",
+      ),
       gallery.read_only ? null : changes(crop, crops, place, signal),
     ),
   );
