@@ -28,6 +28,8 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("calibrate",): "calibrate",
     ("index",): "index",
     ("search",): "search",
+    ("serve",): "serve",
+    ("export",): "export",
     ("gallery", "show"): None,
     ("gallery", "list"): None,
     ("gallery", "delete"): None,

@@ -210,6 +210,9 @@ def test_files_are_on_the_disk_before_the_manifest_names_them(
 
     def put(draft: Path, path: Path) -> None:
         nonlocal replaced
+        if Path(path).parent != folder:  # what compiled code is kept in
+            replace(draft, path)
+            return
         new = manifests.parse(draft.read_bytes(), folder).files() - known
         assert {draft.name, folder.name} | new <= {*synced}
         *_, last = (place for place, name in enumerate(synced) if name == folder.name)

@@ -1,9 +1,10 @@
 """Indexing: only what is new or changed is embedded, whatever ended the work before."""
 
 import io
-import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from resight.gallery import Filter, Gallery, decide, describe
 from resight.gallery import indexing as module
 from resight.gallery.gallery import DAY, SCRATCH
 from resight.gallery.indexing import Indexed, index
-from resight.inference import Embedder
 from resight.records import Crops
 
 CAMERAS = "cameras"
@@ -337,17 +337,24 @@ def test_what_a_killed_process_left_is_cleared_away(gallery: Gallery, town: Path
     assert not scratch.exists()
 
 
-def _index_slowly(place: Path, town: Path) -> None:
-    """Index two crops at a time, with a pause before each two."""
-    original = Embedder.embed_pixels
+SLOW = """
+import sys, time
+import resight.gallery.decoding as decoding
+import resight.gallery.indexing as indexing
+from resight.data import read_crops
+from resight.gallery import Gallery
+from resight.inference import Embedder
 
-    def slow(self: Any, pixels: Any, **options: Any) -> Any:
-        time.sleep(0.2)
-        return original(self, pixels, **options)
+def slow(self, pixels, **options):
+    time.sleep(0.2)
+    return embed(self, pixels, **options)
 
-    with pytest.MonkeyPatch.context() as patch, Gallery.open(place, device="cpu") as gallery:
-        patch.setattr(Embedder, "embed_pixels", slow)
-        run(gallery, town)
+embed, Embedder.embed_pixels = Embedder.embed_pixels, slow
+decoding.CHUNK, indexing.EMBEDDED_AT_ONCE, indexing.COMMITTED_AT_ONCE = 1, 2, 2
+place, town, layout = sys.argv[1:]
+with Gallery.open(place, device="cpu") as gallery:
+    indexing.index(gallery, read_crops(town, layout=layout), workers=1)
+"""
 
 
 def test_kill_9_loses_nothing_that_is_committed(
@@ -357,14 +364,14 @@ def test_kill_9_loses_nothing_that_is_committed(
     for number in range(10, 16):
         gallery_cases.draw(town, number, 1, size=(40, 20))
     Gallery.create(place, model).close()
-    process = multiprocessing.get_context("fork").Process(target=_index_slowly, args=(place, town))
-    process.start()
+    call = [sys.executable, "-c", SLOW, str(place), str(town), CAMERAS]
+    process = subprocess.Popen(call)
     with Gallery.open(place, device="cpu") as gallery:
         until = time.monotonic() + 60
         while gallery.store.count() < 4 and time.monotonic() < until:
             time.sleep(0.01)
         process.kill()
-        process.join()
+        process.wait()
         kept = gallery.store.rows(gallery.store.select())
     assert 4 <= len(kept) < 14
     with Gallery.open(place, device="cpu") as gallery:

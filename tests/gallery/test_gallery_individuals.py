@@ -103,6 +103,13 @@ def test_clusters_are_merged_and_split(clustered: Gallery) -> None:
     assert groups(clustered) == {0: [0, 1, 2], 4: [3, 4, 5]}
 
 
+def test_merging_takes_back_a_split(clustered: Gallery) -> None:
+    split(clustered, 0, [2])
+    assert groups(clustered)[0] == [0, 1]
+    assert merge(clustered, [0, 8]) == 2
+    assert groups(clustered) == {0: [0, 1, 2], 4: [3, 4], 7: [5]}
+
+
 def test_a_split_leaves_the_rest_together(clustered: Gallery) -> None:
     split(clustered, 0, [1])
     found = groups(clustered)

@@ -140,6 +140,11 @@ def test_the_cameras_of_stored_crops_can_be_left_out(filled: Gallery) -> None:
     assert set(ids_of(filled, Query(ids=(5,), same_camera=False))) == {0, 1, 2, 3, 4}
 
 
+def test_an_unknown_camera_rules_out_nobody(gallery: Gallery) -> None:
+    fill(gallery, gallery_cases.units(3, gallery.store.dim), cameras=("", "", "gate"))
+    assert set(ids_of(gallery, Query(ids=(0,), same_camera=False))) == {1, 2}
+
+
 def test_the_threshold_tells_who_is_accepted_and_who_is_unknown(filled: Gallery) -> None:
     scores = filled.store.vectors(filled.store.select())[1:] @ filled.store.vectors(np.array([0])).T
     ordered = np.sort(scores.ravel())[::-1]
