@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 import resight
-from resight.errors import ConfigError, RunError
+from resight.errors import ConfigError, ResightError, RunError
 from resight.exporting import Export, onnx_file, write_export
 from resight.inference import Embedder, to_pixels
 
@@ -30,6 +30,7 @@ EXPORTS = [
     ("vit", "onnx", "boxmot"),
     ("vit", "torchscript", "plain"),
     ("lite0", "onnx", "boxmot"),
+    ("resnet50_ibn", "onnx", "boxmot"),
 ]
 Exported = Callable[..., Export]
 Models = Callable[[str], Path]
@@ -151,14 +152,17 @@ def test_boxmot_and_ultralytics_feed_the_encoder(exported: Exported, models_of: 
         assert rows[0] @ expected > 0.999
 
 
-def test_the_older_exporter_writes_large_networks_too(
+def test_the_opset_is_the_one_asked_for(
     models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_file, "FIRST_EXPORTED", (99, 0))
-    done = write_export(models_of("resnet50_ibn"), tmp_path / "out", card=lambda *_: "")
-    assert done.difference < 1e-5
-    session = onnxruntime.InferenceSession(done.file)
-    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+    options = {"card": lambda *_: "", "preset": "boxmot"}
+    done = write_export(models_of("small"), tmp_path / "out", opset=20, **options)
+    [written] = onnx.load(done.file).opset_import
+    assert written.version == 20
+    with pytest.raises(ResightError, match="ONNX opset 99"):
+        write_export(models_of("small"), tmp_path / "other", opset=99, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_files_of_others_are_refused(exported: Exported, tmp_path: Path) -> None:

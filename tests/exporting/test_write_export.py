@@ -146,6 +146,29 @@ def test_a_full_disk_is_told(
     assert names(tmp_path) == []
 
 
+def test_an_earlier_export_stays_when_the_new_one_cannot_take_its_place(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(models_of("small"), tmp_path / "out", to="safetensors", preset="plain")
+    before, replace = names(tmp_path / "out"), os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        if Path(source).suffix == ".tmp":
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(write.os, "replace", failing)
+    with pytest.raises(ResightError, match=r"cannot write .*out: Input/output error"):
+        export(models_of("small"), tmp_path / "out")
+    assert (names(tmp_path), names(tmp_path / "out")) == (["out"], before)
+
+
+def test_a_parent_that_was_not_there_goes_again(models_of: Models, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="opset is 3"):
+        export(models_of("small"), tmp_path / "export" / "out", to="onnx", opset=3)
+    assert names(tmp_path) == []
+
+
 def test_boxmot_is_told_of_another_size(
     models_of: Models, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -43,6 +43,12 @@ def write_onnx(graph: Graph, file: Path, *, description: str, opset: int | None 
             f"({_first_reason(error)}): try another version of it, or TorchScript"
         ) from error
     model = onnx.load(file)
+    [written] = [used.version for used in model.opset_import if not used.domain]
+    if written != opset:
+        raise ConfigError(
+            f"PyTorch {torch.__version__} writes this encoder as ONNX opset {written}, not as "
+            f"{opset}: leave opset out"
+        )
     _name_dimensions(model, graph)
     model.metadata_props.add(key=KEY, value=description)
     onnx.save(model, file)

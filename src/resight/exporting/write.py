@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -172,18 +172,33 @@ def _check_free(out: Path) -> None:
 def _replacing(folder: Path) -> Iterator[Path]:
     """A draft that takes the folder's place when all went well, and vanishes otherwise."""
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    is_parent_new = not folder.parent.exists()
     try:
         draft.mkdir(parents=True)
         yield draft
         for file in draft.iterdir():
             with file.open("rb") as opened:
                 os.fsync(opened.fileno())
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(draft, folder)
+        _swap(draft, folder)
     except OSError as error:
         raise ResightError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if is_parent_new:
+            with suppress(OSError):  # it holds the export
+                folder.parent.rmdir()
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    """Put `draft` in the folder's place; what was there stays when that fails."""
+    if not folder.exists():
+        os.replace(draft, folder)
+        return
+    old = draft.with_suffix(".old")
+    os.replace(folder, old)
+    try:
+        os.replace(draft, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
