@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "gallery"))
 import gallery_cases
 import service_cases
 from memory_store import Stores
+from page_fixtures import ask, chromium, page_server, visit  # noqa: F401
 from processes import Server
 
 from resight.gallery import Gallery

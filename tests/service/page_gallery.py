@@ -1,34 +1,21 @@
-"""A gallery of demo crops, some of hostile names, and a browser that notes what goes wrong."""
+"""A gallery of demo crops, some of hostile names, and its service beside the page."""
 
 from __future__ import annotations
 
 import json
 import math
 import urllib.request
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gallery_cases
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from resight.data.demo import World, render_image
 from resight.gallery import Gallery, describe
 from resight.gallery.clusters import Clusters, write_clusters
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
 TOKEN = "a-token-of-the-page-tests-0123456789"
 
 PEOPLE, CAMERAS, SHOTS = 6, ("gate", "square", "hall"), 2
@@ -46,14 +33,6 @@ HOSTILE = (
     ("very-long-" + "x" * 900 + ".jpg", "camera " + "y" * 300),
 )
 N_CROPS = PEOPLE * EACH + len(HOSTILE)
-
-# What the page must not do is noted where it happens.
-WATCH = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) => {
-    window.violations.push(event.violatedDirective);
-});
-"""
 
 
 def make_gallery(folder: Path) -> Path:
@@ -106,29 +85,6 @@ def noise(seed: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).integers(0, 256, (64, 32, 3), dtype=np.uint8)
 
 
-# Drops or pastes pictures: [kind, how many].
-GIVE = """async ([kind, n]) => {
-    const data = new DataTransfer();
-    const canvas = new OffscreenCanvas(8, 16);
-    canvas.getContext("2d").fillRect(0, 0, 8, 16);
-    const blob = await canvas.convertToBlob();
-    for (let i = 0; i < n; i += 1) {
-        data.items.add(new File([blob], `${i}.png`, { type: "image/png" }));
-    }
-    const event = kind === "drop"
-        ? new DragEvent("drop", { dataTransfer: data, cancelable: true, bubbles: true })
-        : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
-    document.body.dispatchEvent(event);
-}"""
-
-# Parts of the page without a name for screen readers.
-NAMELESS = """() => [...document.querySelectorAll("a, button, input, select, [role=button]")]
-    .filter((one) => one.checkVisibility())
-    .filter((one) => !one.getAttribute("aria-label") && !one.textContent.trim())
-    .filter((one) => !one.labels?.length)
-    .map((one) => one.outerHTML)"""
-
-
 class Ask:
     """The service's answers, asked for beside the page."""
 
@@ -152,44 +108,3 @@ class Ask:
         told = [(a, b) for a, b, _ in self.said()]
         if told:
             self("POST", "/api/decisions", {"forget": told})
-
-
-@contextmanager
-def visited(
-    browser: Browser, base: str, hash_: str, refusals: Collection[int], **options: Any
-) -> Iterator[Page]:
-    """The page in a context of its own; errors but for these refusals fail, and foreign hosts."""
-    context = browser.new_context(
-        **{
-            "viewport": {"width": 1280, "height": 800},
-            "timezone_id": "UTC",
-            "extra_http_headers": {"Authorization": f"Bearer {TOKEN}"},
-            **options,
-        }
-    )
-    context.add_init_script(WATCH)
-    page = context.new_page()
-    page.set_default_timeout(15_000)
-    problems: list[str] = []
-
-    def on_console(message: ConsoleMessage) -> None:
-        expected = any(f"status of {status} " in message.text for status in refusals)
-        if message.type in ("error", "warning") and not expected:
-            problems.append(message.text)
-
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("request", lambda sent: _note_strangers(sent.url, base, problems))
-    try:
-        page.goto(f"{base}/{hash_}")
-        yield page
-        problems += page.evaluate("window.violations")
-        assert page.evaluate("window.hacked") is None
-        assert problems == []
-    finally:
-        context.close()
-
-
-def _note_strangers(url: str, base: str, problems: list[str]) -> None:
-    if not url.startswith((base + "/", "blob:", "data:")):
-        problems.append(f"asked for {url}")
