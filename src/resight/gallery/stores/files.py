@@ -131,8 +131,9 @@ class FileStore:
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False
     ) -> Hits:
         """The k rows of highest cosine for each query (Q, D), among those that pass the filter."""
-        check_queries(queries, k, self.dim)
-        now, asked = self._now(), np.ascontiguousarray(queries, np.float32)
+        now = self._now()
+        check_queries(queries, k, now.manifest.dim)
+        asked = np.ascontiguousarray(queries, np.float32)
         found = [
             now.search(asked[first : first + QUERIES_AT_ONCE], k, where, exact=exact)
             for first in range(0, max(1, len(asked)), QUERIES_AT_ONCE)

@@ -160,20 +160,16 @@ class Change:
         for width in sorted({min(width, self.now.manifest.dim) for width in WIDTHS}):
             encoding = fit(sample, width)
             written = [self._write_codes(segment, encoding) for segment in segments]
-            content = [_with_codes(*pair) for pair in zip(segments, written, strict=True)]
-            found = measure(
-                encoding,
-                [segment.runs(ALL) for segment in segments],
-                [self._codes(segment.part, width) for segment in content],
-                ids,
-                queries,
-            )
+            pairs = list(zip(segments, written, strict=True))
+            codes = [self._codes(number, len(segment), width) for segment, number in pairs]
+            rows_there = [segment.runs(ALL) for segment in segments]
+            found = measure(encoding, rows_there, codes, ids, queries)
             log.info("codes of %d bytes for %d rows: %s", width, rows, found or "not good enough")
             if found is not None:
                 number = self._number()
                 encoding.write(self._folder / manifests.coding_name(number))
                 self._coding = Coding(rows, number, *found)
-                self._content = list(content)
+                self._content = [_with_codes(*pair) for pair in pairs]
                 return
             manifests.remove(self._folder, {manifests.codes_name(number) for number in written})
 
@@ -193,9 +189,8 @@ class Change:
         write_blocks(self._folder / manifests.codes_name(number), blocks)
         return number
 
-    def _codes(self, part: Part, width: int) -> Codes:
-        assert part.codes is not None
-        return mapped(self._folder / manifests.codes_name(part.codes), "i1", (part.rows, width))
+    def _codes(self, number: int, rows: int, width: int) -> Codes:
+        return mapped(self._folder / manifests.codes_name(number), "i1", (rows, width))
 
 
 def _with_codes(segment: Segment, number: int | None) -> Segment:

@@ -23,8 +23,8 @@ NEAREST = 10
 GOAL = 0.99
 MOST_CANDIDATES = 4096
 LEAST_CANDIDATES = 256
-SAFETY = 2
-EXACT_UNDER = 16_384
+SAFETY = 1.5
+EXACT_UNDER = 8192
 LARGEST = 127
 
 
@@ -109,9 +109,9 @@ def measure(
     )
     half = len(needed) // 2
     enough = int(np.quantile(needed[:half], GOAL, method="higher"))
-    candidates = max(LEAST_CANDIDATES, SAFETY * enough)
+    candidates = max(LEAST_CANDIDATES, int(SAFETY * enough))
     recall = float(np.mean(needed[half:] <= candidates))
-    if enough > MOST_CANDIDATES // SAFETY or recall < GOAL - 0.01:
+    if candidates > MOST_CANDIDATES or recall < GOAL - 0.01:
         return None
     return Measured(candidates, recall, len(queries) - len(queries) // 2)
 
@@ -133,12 +133,13 @@ def search_codes(
 ) -> Hits:
     """The k most similar rows, found by their codes; rows without codes are compared exactly.
 
-    candidates: as measured, for k = 10.
+    candidates: as measured, for k = 10; a larger k has more in proportion, twice of what it needs
+    among a million rows. Where few rows count, all are compared exactly.
     """
     pairs = list(zip(rows, codes, strict=True))
     coded = [(runs, code) for runs, code in pairs if code is not None and runs.rows]
-    wanted = candidates * max(1, -(-k // NEAREST))
-    if sum(runs.rows for runs, _ in coded) <= max(wanted, EXACT_UNDER):
+    wanted = int(candidates * max(1, k / NEAREST))
+    if sum(runs.rows for runs, _ in coded) <= max(4 * wanted, EXACT_UNDER):
         similarities, ids = search(rows, queries, k)
         return Hits(ids, similarities, exact=True)
     everyone = np.arange(len(queries))

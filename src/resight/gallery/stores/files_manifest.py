@@ -22,13 +22,12 @@ LOCK = ".lock"
 class Part:
     """One segment. number: in the names of its files. rows: in these files, deleted ones included.
 
-    first, last: its smallest and largest id. gone, codes: numbers of the files of its deleted
-    places and of its codes, None where it has none.
+    last: its largest id. gone, codes: numbers of the files of its deleted places and of its codes,
+    None where it has none.
     """
 
     number: int
     rows: int
-    first: int
     last: int
     gone: int | None = None
     codes: int | None = None

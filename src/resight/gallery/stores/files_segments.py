@@ -223,8 +223,7 @@ def write_segment(folder: Path, number: int, pieces: Sequence[Piece]) -> Part:
             use_dictionary=["source", "camera"],
             write_page_checksum=True,
         )
-    ids = table.column("id")
-    return Part(number, len(ids), ids[0].as_py(), ids[-1].as_py())
+    return Part(number, len(table), last=table.column("id")[-1].as_py())
 
 
 @contextmanager
