@@ -154,7 +154,7 @@ CLUSTERS = (
     Curves(
         "Decided pairs that the clusters violated",
         "Of the pairs that people called the same or different, how many the clusters had wrong "
-        "before they were put right. It should fall: the encoder learns what it was told.",
+        "before they were put right. It falls where the encoder learns what it was told.",
         {"feedback.violated": "violated", "feedback.pairs": "all pairs"},
     ),
 )
