@@ -2,6 +2,7 @@
 
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +18,20 @@ from resight.training.run_folder import RunFolder
 SPEC = EncoderSpec("test_resnet", weights="none", last_stride=2)
 
 
-@pytest.fixture
+@contextmanager
 def _small_files() -> Iterator[None]:
-    """No file may grow beyond 20 kB: writing fails as it does on a full disk."""
+    """No file may grow beyond 20 kB: writing fails as it does on a full disk.
+
+    Not a fixture: between its parts pytest itself writes, perhaps to a longer file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("_small_files")
 @pytest.mark.parametrize("kind", ["checkpoint", "model", "labels"])
 def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
     encoder = build_encoder(SPEC)
@@ -43,7 +48,10 @@ def test_a_disk_that_takes_no_more(kind: str, tmp_path: Path) -> None:
         "model": lambda: save(encoder, tmp_path, size=(64, 32)),
         "labels": lambda: RunFolder(tmp_path).write_labels(0, crops, labels, scores),
     }
-    with pytest.raises(ResightError, match=r"cannot write .*: .*File too large"):
+    with (
+        _small_files(),
+        pytest.raises(ResightError, match=r"cannot write .*: .*File too large"),
+    ):
         write[kind]()
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
 
