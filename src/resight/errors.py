@@ -36,5 +36,15 @@ class GalleryError(ResightError):
     """A gallery that is missing, incomplete, of another version, or of another encoder."""
 
 
+class MissingError(GalleryError):
+    """A gallery that is not there, or a crop or cluster that it does not have."""
+
+
+class BusyError(GalleryError, StoreError):
+    """A gallery or its store that others are changing for longer than was waited: the same may
+    work later.
+    """
+
+
 class Contradiction(ResightError):
     """Decisions on pairs that cannot all be right."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from resight.errors import ResightError, RunError
+
+LOCK = ".lock"
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
@@ -42,7 +45,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / ".lock", "w")  # noqa: SIM115
+        file = open(folder / LOCK, "w")  # noqa: SIM115
     except OSError as error:
         raise RunError(f"cannot write to {folder}: {error.strerror}") from error
     with file:
@@ -51,6 +54,15 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise RunError(f"{folder} is being trained by another process") from error
         yield
+
+
+def digest_of(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal. Raises RunError when it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise RunError(f"cannot read {file}: {error.strerror}") from error
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:

@@ -14,8 +14,9 @@ import resight
 from resight.data import ImageStore, read_crops
 from resight.device import Device
 from resight.errors import ConfigError, DataError, RunError
-from resight.evaluation.calibration import Threshold, weights_digest
 from resight.evaluation.calibration import calibrate as calibrate_features
+from resight.evaluation.threshold import WEIGHTS, Threshold
+from resight.files import digest_of
 from resight.models import build_encoder, load, save
 from resight.recipe import Recipe
 from resight.training.extract import extract
@@ -62,12 +63,12 @@ def test_labelled_crops_of_the_run(crops: Path, tmp_path: Path) -> None:
 def test_a_threshold_belongs_to_the_weights(crops: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", crops, LABELLED)
     found = resight.calibrate(run, far=0.1)
-    assert found.weights == weights_digest(run)
+    assert found.weights == digest_of(run / WEIGHTS)
     assert Threshold.read(run) == found
     recipe = Recipe().override(TINY)
     save(build_encoder(recipe.encoder, seed=7), run, size=recipe.size)
     assert "calibrated with other weights" in Threshold.read(run).notes[-1]
-    assert Threshold.read(run).weights != weights_digest(run)
+    assert Threshold.read(run).weights != digest_of(run / WEIGHTS)
     again = resight.calibrate(run, far=0.1)
     assert Threshold.read(run) == again
     assert "calibrated with other weights" not in " ".join(again.notes)

@@ -62,6 +62,12 @@ def test_help_loads_no_heavy_library() -> None:
     assert not loaded_by(program) & {*HEAVY}
 
 
+def test_search_loads_what_it_needs() -> None:
+    found = loaded_by("from resight.api import search")
+    assert "resight.gallery.searching" in found
+    assert not found & {"sklearn", "faiss", "numba", "matplotlib", "pandas", "fastapi"}
+
+
 def test_the_table_of_commands_is_complete() -> None:
     top = typer.main.get_command(cli.app)
     found = set()

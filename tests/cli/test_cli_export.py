@@ -1,14 +1,18 @@
 """`resight export` and `resight.export` on a run that was trained."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import Run
 from drawn import CAMERA, TINY
 
 import resight as package
+from resight.api.exporting import _cameras
 from resight.errors import RunError
+from resight.reporting.run_files import EpochLabels
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,32 @@ def test_the_command_tells_the_difference_and_the_file(
     assert result.out == (
         f"largest difference from PyTorch: 0.0e+00\n{tmp_path / 'out' / 'model.safetensors'}\n"
     )
+
+
+def test_a_threshold_goes_along_when_it_is_of_these_weights(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    threshold = package.calibrate(run, far=0.1)
+    copied = tmp_path / "out" / "threshold.json"
+    package.export(run, "safetensors", out=copied.parent)
+    assert copied.read_bytes() == (run / copied.name).read_bytes()
+    card = (copied.parent / "README.md").read_text()
+    assert f"from a similarity of {threshold.similarity:.4f} on" in card
+    assert all(f"- {note}" in card for note in threshold.notes)
+    replace(threshold, weights="00").write(run / copied.name)
+    caplog.clear()
+    package.export(run, "safetensors", out=copied.parent)
+    (run / copied.name).unlink()
+    assert not copied.exists()
+    assert "No threshold was calibrated for these" in (copied.parent / "README.md").read_text()
+    stale, left_out = (record.message for record in caplog.records)
+    assert "threshold.json was calibrated with other weights" in stale
+    assert left_out == f"{run / copied.name} is left out of the export"
+
+
+def test_crops_of_unknown_camera_are_no_camera() -> None:
+    table = pa.table({"path": ["a", "b", "c"], "label": [0, 0, 1], "camera": ["1", None, "2"]})
+    assert _cameras(EpochLabels(1, table)) == 2
 
 
 def test_mistakes_end_in_a_sentence(resight: Run, run: Path) -> None:

@@ -1,5 +1,6 @@
 """From a run to answers: index, search and the care of galleries, as users type them."""
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -96,6 +97,9 @@ def test_the_runs_clusters_and_threshold_come_along(
         assert told in shown
     with Gallery.open(indexed) as gallery:
         assert gallery.threshold is not None
+        assert gallery.threshold.notes
+        for note in gallery.threshold.notes:
+            assert f"threshold: {note}" in shown
     assert (indexed / "clusters.parquet").exists()
 
 
@@ -154,6 +158,40 @@ def test_filters_and_stored_crops(indexed: Path, resight: Any) -> None:
     assert {hit["camera"] for hit in without} == {"1"}
 
 
+def test_filters_that_nobody_passes_are_not_taken_for_an_unknown_individual(
+    indexed: Path, resight: Any
+) -> None:
+    crop = ("search", indexed, "--id", 3)
+    assert words(resight(*crop, "--since", "2024-05-01")).startswith("no crop passes the filters")
+    nobody = words(resight(*crop, "--since", "2024-05-01", "--accepted"))
+    assert nobody.startswith("unknown: no crop is similar enough")
+
+
+def test_no_part_of_a_name_is_left_out(run: Path, town: Path, tmp_path: Path, resight: Any) -> None:
+    name = f"{'long' * 40}_:cat:_é.png"
+    (tmp_path / "data").mkdir()
+    for file in (name, "short.png"):
+        shutil.copyfile(next(town.glob("*.png")), tmp_path / "data" / file)
+    place = tmp_path / "g"
+    package.index(run, tmp_path / "data", gallery=place, workers=1)
+    for asked in (("search", place, "--id", 1), ("gallery", "list", place)):
+        assert name in "".join(resight(*asked).out.split())
+
+
+def test_terminals_without_these_characters(
+    indexed: Path, resight: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", terminal)
+        result = resight("gallery", "show", indexed)
+    assert result.code == 0, result.err
+    terminal.seek(0)
+    shown = terminal.read()
+    assert "SHA-256 " in shown
+    assert "?" in shown
+
+
 def test_crops_are_listed_a_page_at_a_time(indexed: Path, resight: Any) -> None:
     page = ("gallery", "list", indexed, "--json", "--limit", 10)
     first = [json.loads(line) for line in resight(*page).out.splitlines()]
@@ -184,6 +222,26 @@ def test_crops_and_individuals_are_deleted(own: Path, resight: Any) -> None:
     with Gallery.open(own) as gallery:
         assert gallery.store.count() == 20
     assert not (own / "feedback.jsonl").read_text()
+
+
+def test_what_is_deleted_is_what_was_shown(
+    own: Path, resight: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own / "threshold.json").unlink()
+    (own / "clusters.parquet").unlink()
+    with Gallery.open(own) as gallery:
+        decide(gallery, same=[(0, 5)])
+
+    def agreed(question: str, yes: bool) -> None:
+        assert question == "delete these 2 crops for good?"
+        with Gallery.open(own) as gallery:  # somebody else decides before the answer
+            decide(gallery, same=[(0, 7)])
+
+    monkeypatch.setattr("resight.cli.gallery._agree", agreed)
+    assert words(resight("gallery", "delete", own, 0, "--individual")).endswith("2 crops deleted")
+    with Gallery.open(own) as gallery:
+        assert not gallery.has(5)
+        assert gallery.has(7)
 
 
 def test_what_a_gallery_keeps_is_changed(own: Path, resight: Any) -> None:
@@ -219,7 +277,9 @@ def test_what_index_refuses(
     index = ("index", run, town, "--gallery", indexed)
     refused(resight("index", other, town, "--gallery", indexed), "another encoder")
     refused(resight(*index, "--thumbnails", "blur"), f"resight gallery set {indexed}")
-    refused(resight(*index, "--store", "milvus+http://localhost"), "has store files")
+    refused(resight(*index, "--store", "milvus+http://localhost"), "or index into a new gallery")
+    refused(resight("index", town, town, "--gallery", indexed), "no trained model")
+    assert resight(*index, "--workers", 0).code == 2
     new = ("index", run, town, "--gallery", tmp_path / "new")
     refused(resight(*new, "--thumbnails", "blurred"), "expected one of keep, blur, none")
     refused(resight(*new, "--keep-days", "-1"), "-1 days")
@@ -238,6 +298,8 @@ def test_what_index_refuses(
         (("--id", 3, "--camera", "3"), "has no camera '3'"),
         (("--id", 3, "--since", "yesterday"), "since is 'yesterday', expected seconds"),
         (("--id", 3, "-k", 0), "k is 0"),
+        (("--id", 10**20), f"has no crop {10**20}"),
+        (("--id", 3, "--since", 5, "--until", 2), "no time is since 5 and until 2"),
     ],
 )
 def test_what_search_refuses(indexed: Path, resight: Any, asked: Any, told: str) -> None:

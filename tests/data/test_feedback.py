@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -111,6 +112,7 @@ def test_files_by_hand_are_read(tmp_path: Path) -> None:
         (b'{"a": ["/town", "a.p\n', "not valid JSON"),
         (b"\xff\xfe\x00\n", "not valid JSON"),
         (b"\x00\x00\x00\n", "not valid JSON"),
+        (b"[" * 100_000 + b"\n", "not valid JSON"),
         (b"[1, 2]\n", "expected {"),
         (line(same="yes"), "same should be true, false or null"),
         (b'{"a": ["", "a"], "b": ["", "b"]}\n', "same should be"),
@@ -186,6 +188,24 @@ def test_write_keeps_what_counts(tmp_path: Path) -> None:
     write(file, [same(A, B), different(A, B)])
     assert read(file) == (different(A, B),)
     assert len(file.read_bytes().splitlines()) == 1
+
+
+def test_what_was_erased_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after a rename brings the old file back unless the folder is on the disk."""
+    file = tmp_path / "f.jsonl"
+    append(file, [same(A, B)])
+    synced: list[bool] = []
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        synced.append(stat.S_ISDIR(os.fstat(descriptor).st_mode))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    erase(file, [A])
+    assert synced == [False, True]
 
 
 def test_a_crop_is_no_pair() -> None:

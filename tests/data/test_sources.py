@@ -45,6 +45,14 @@ def test_images_of_any_depth_are_sorted_and_mean_nothing(root: Path) -> None:
     assert crops.file(2) == root / "b" / "y y.webp"
 
 
+def test_a_folder_has_one_name_from_wherever_it_is_named(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(root, "crops/a.jpg", "elsewhere/b.txt")
+    monkeypatch.chdir(root / "elsewhere")
+    assert read_crops("../crops").root == read_crops(root / "crops").root
+
+
 def test_hidden_files_and_folders_are_ignored(root: Path) -> None:
     touch(root, "a.jpg", "._a.jpg", ".cache/b.jpg", "__MACOSX/c.jpg", ".DS_Store", "Thumbs.db")
     assert read_crops(root).paths == ("a.jpg",)

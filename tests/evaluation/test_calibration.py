@@ -10,14 +10,10 @@ from evaluation_cases import exact_vectors, smooth_vectors
 
 from resight.errors import ConfigError, DataError, RunError
 from resight.evaluation import pairs
-from resight.evaluation.calibration import (
-    PARTS,
-    WEIGHTS,
-    Threshold,
-    calibrate,
-    weights_digest,
-)
+from resight.evaluation.calibration import calibrate
 from resight.evaluation.pairs import WIDTH
+from resight.evaluation.threshold import PARTS, WEIGHTS, Threshold
+from resight.files import digest_of
 
 
 def case(seed, n=150, vectors=smooth_vectors, n_ids=12):
@@ -172,7 +168,7 @@ def test_other_weights_beside_a_threshold_are_noticed(tmp_path, caplog):
     vectors, identities, _ = case(5)
     (tmp_path / WEIGHTS).write_bytes(b"first")
     digest = hashlib.sha256(b"first").hexdigest()
-    found = replace(calibrate(vectors, identities, far=0.1), weights=weights_digest(tmp_path))
+    found = replace(calibrate(vectors, identities, far=0.1), weights=digest_of(tmp_path / WEIGHTS))
     assert found.weights == digest
     found.write(tmp_path / "threshold.json")
     for path in (tmp_path, tmp_path / "threshold.json"):
@@ -188,7 +184,7 @@ def test_other_weights_beside_a_threshold_are_noticed(tmp_path, caplog):
     (tmp_path / WEIGHTS).unlink()
     assert Threshold.read(tmp_path) == found
     with pytest.raises(RunError, match=r"cannot read .*model\.safetensors"):
-        weights_digest(tmp_path)
+        digest_of(tmp_path / WEIGHTS)
 
 
 def test_a_threshold_of_unknown_weights_can_be_read(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from resight.evaluation.calibration import Threshold
 from resight.evaluation.calibration import calibrate as calibrate_features
+from resight.evaluation.threshold import Threshold
 from resight.models import EncoderSpec, build_encoder, save
 from resight.records import FloatArray
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from resight.errors import StoreError
 from resight.gallery.records import ALL, NO_ROW, Filter, Hits, IndexState, Rows
+from resight.gallery.stores.checks import check_new
 from resight.records import FloatArray, IntArray
 
 
@@ -32,10 +33,7 @@ class MemoryStore:
 
     def add(self, rows: Rows, vectors: FloatArray) -> IntArray:
         crops = list(zip(rows.sources, rows.paths, strict=True))
-        if vectors.shape != (len(rows), self._dim) or not np.isfinite(vectors).all():
-            raise ValueError(f"vectors have shape {vectors.shape}")
-        if len(set(crops)) < len(crops):
-            raise ValueError("a source and path occurs twice")
+        check_new(rows, vectors, self._dim)
         with self._lock:
             old = [i for i, (row, _) in self._rows.items() if named(row) in set(crops)]
             self.delete(np.array(old, dtype=np.int64))
@@ -84,6 +82,12 @@ class MemoryStore:
         with self._lock:
             counts = Counter(row.cameras[0] for row, _ in self._rows.values())
         return dict(sorted(counts.items()))
+
+    def times(self) -> tuple[float, float] | None:
+        with self._lock:
+            times = [float(row.times[0]) for row, _ in self._rows.values()]
+        known = [time for time in times if not math.isnan(time)]
+        return (min(known), max(known)) if known else None
 
     def search(
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False

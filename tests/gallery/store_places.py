@@ -62,8 +62,8 @@ class Place:
 
     def close(self) -> None:
         """Close the stores; drop what they left on a server that stays."""
-        for store in self._open.values():
-            store.close()
+        while self._open:
+            self._open.popitem()[1].close()
         if self.kind == "postgres" and "RESIGHT_TEST_POSTGRES" in os.environ:
             self._drop_tables()
         if self.kind == "milvus" and "RESIGHT_TEST_MILVUS" in os.environ:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 from file_store_cases import DIM, numbered, rows_of
@@ -24,11 +27,18 @@ from gallery_cases import units
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resight.errors import StoreError
+from resight.errors import BusyError, StoreError
 from resight.gallery.records import ALL, NO_ROW, Filter, Rows
-from resight.gallery.stores import files, files_changes, files_coding, files_scan
+from resight.gallery.stores import (
+    files,
+    files_changes,
+    files_coding,
+    files_scan,
+    files_segments,
+)
 from resight.gallery.stores import files_manifest as manifests
 from resight.gallery.stores.files import FileStore
+from resight.gallery.stores.files_manifest import Part
 from resight.gallery.stores.files_scan import Runs
 from resight.records import BoolArray, FloatArray, IntArray
 
@@ -170,6 +180,50 @@ def test_damaged_files_are_told_in_a_sentence(folder: Path, kind: str, harm: str
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    "places",
+    [None, *(np.array(places, np.int32) for places in ([-1], [4, 3], [3, 64], [])), np.ones(1)],
+)
+def test_places_that_cannot_be_those_of_deleted_rows_are_told(
+    store: FileStore, folder: Path, places: npt.NDArray[Any] | None
+) -> None:
+    store.add(*numbered(0, 64))
+    store.delete(np.arange(5))
+    (path,) = folder.glob("gone-*.npy")
+    if places is None:
+        path.write_bytes(path.read_bytes().replace(b"}", b"\x7f"))
+    else:
+        np.save(path, places)
+    with pytest.raises(StoreError, match=rf"{path.name} is damaged .*new gallery"):
+        FileStore.open(folder, dim=DIM)
+
+
+def test_rows_of_another_segment_are_told(store: FileStore, folder: Path) -> None:
+    for number in (0, 4):
+        store.add(*numbered(number, 4))
+        store.delete(np.arange(number, number + 4))
+        store.optimise()
+        store.add(*numbered(number, 4))
+        (path,) = folder.glob("rows-*")
+        if not number:
+            other = path.read_bytes()
+    path.write_bytes(other)
+    with pytest.raises(StoreError, match=rf"{path.name} is damaged"):
+        FileStore.open(folder, dim=DIM)
+
+
+def test_what_the_system_refuses_is_not_called_damage(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    store.add(*numbered(0, 4))
+    monkeypatch.setattr(files_segments, "open", refuse, raising=False)
+    with pytest.raises(StoreError, match=r"cannot read .*: Too many open files$"):
+        FileStore.open(folder, dim=DIM)
+
+
 def test_a_store_of_another_version_is_refused(store: FileStore, folder: Path) -> None:
     path = folder / manifests.NAME
     path.write_text(path.read_text().replace('"format":1', '"format":2'))
@@ -199,6 +253,59 @@ def test_a_full_disk_changes_nothing(
         assert content(store) == expected(*range(10))
 
 
+def test_a_write_that_fails_in_the_middle_changes_nothing(store: FileStore, folder: Path) -> None:
+    store.add(*numbered(0, 10))
+    before, limits = names(folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**15, limits[1]))
+    try:
+        with pytest.raises(StoreError, match=r"cannot write to .*: File too large; nothing was"):
+            store.add(*numbered(10, 5_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert names(folder) == before
+    assert content(store) == expected(*range(10))
+
+
+def test_a_change_that_may_not_outlast_a_power_cut_is_told_and_removes_no_file(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sync(_: int) -> None:
+        if manifests.text_of(folder) != text:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    store.add(*numbered(0, 10))
+    text, before = manifests.text_of(folder), named(folder)
+    with monkeypatch.context() as context:
+        context.setattr(os, "fsync", sync)
+        with pytest.raises(StoreError, match=r"was changed, but .*power cut \(Input/output"):
+            store.add(*numbered(10, 10))
+    assert names(folder) == before | named(folder)
+    assert content(store) == expected(*range(20))
+    store.delete(np.array([0]))
+    assert names(folder) == named(folder)
+
+
+def test_the_manifest_is_on_the_disk_before_others_files_are_swept(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def sync(handle: int) -> None:
+        done.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))
+
+    def remove(folder: Path, gone: set[str]) -> None:
+        done.extend(sorted(gone))
+        removed(folder, gone)
+
+    store.add(*numbered(0, 10))
+    (folder / "rows-99.parquet").write_bytes(b"left by a writer that was killed")
+    removed = manifests.remove
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(manifests, "remove", remove)
+    FileStore.open(folder, dim=DIM).delete(np.array([0]))
+    assert done[:2] == [folder.name, "rows-99.parquet"]
+
+
 def test_files_are_on_the_disk_before_the_manifest_names_them(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +322,7 @@ def test_files_are_on_the_disk_before_the_manifest_names_them(
             return
         new = manifests.parse(draft.read_bytes(), folder).files() - known
         assert {draft.name, folder.name} | new <= {*synced}
+        assert replaced or folder.parent.name in synced
         *_, last = (place for place, name in enumerate(synced) if name == folder.name)
         assert all(synced.index(name) < last for name in new)
         replace(draft, path)
@@ -387,6 +495,31 @@ def test_reading_goes_on_while_another_writes(store: FileStore, folder: Path) ->
     assert not failures, failures
 
 
+def test_what_was_read_is_kept_when_a_writer_replaces_the_rest_meanwhile(
+    store: FileStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or those who open a large store, while crops are added, would begin again and again."""
+    read: list[int] = []
+
+    def read_slowly(path: Path, part: Part) -> Any:
+        read.append(part.rows)
+        if part.rows in (8, 16):
+            with monkeypatch.context() as quickly:
+                quickly.setattr(files_segments, "_read_table", read_table)
+                store.add(*numbered(200 + part.rows, part.rows))  # replaces the last segment
+        return read_table(path, part)
+
+    store.add(*numbered(0, 200))
+    store.add(*numbered(200, 8))
+    store.count()
+    read_table = files_segments._read_table
+    with monkeypatch.context() as slowly:
+        slowly.setattr(files_segments, "_read_table", read_slowly)
+        other = FileStore.open(folder, dim=DIM)
+    assert read == [200, 8, 16, 32]
+    assert content(other) == expected(*range(232))
+
+
 def test_a_second_writer_waits_and_then_says_so(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,7 +532,7 @@ def test_a_second_writer_waits_and_then_says_so(
         assert process.stdout is not None
         process.stdout.readline()
         for change in (lambda: store.add(*numbered(2, 1)), lambda: store.delete(ids)):
-            with pytest.raises(StoreError, match="another process is writing"):
+            with pytest.raises(BusyError, match="another process is writing"):
                 change()
         assert store.count() == 2
         process.kill()
@@ -453,7 +586,7 @@ def tables(vectors: FloatArray, sizes: list[int], mask: BoolArray) -> list[Runs]
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.004])
 def test_exact_search_is_that_of_float64_for_few_and_many_queries(k: int, share: float) -> None:
     rng = np.random.default_rng(k)
-    vectors, queries = units(5_000, 50, seed=1), units(40, 50, seed=2)
+    vectors, queries = units(5_000, 50, seed=1), units(files_scan.FEW + 8, 50, seed=2)
     vectors[100:140] = vectors[0]
     queries[0] = vectors[0]
     mask = rng.random(5_000) < share
@@ -479,10 +612,10 @@ def test_exact_search_is_that_of_float64_for_few_and_many_queries(k: int, share:
 def test_more_equal_rows_than_candidates_come_by_ascending_id() -> None:
     vectors = np.repeat(units(3, 50), 500, axis=0)
     mask = np.ones(1_500, bool)
-    queries = np.repeat(units(3, 50), 10, axis=0)
+    queries = np.repeat(units(3, 50), files_scan.FEW, axis=0)
     ids = files_scan.search(tables(vectors, [900, 600], mask), queries, 12)[1]
     assert ids.tolist() == [
-        [3 * (first + i) for i in range(12)] for first in np.repeat([0, 500, 1_000], 10)
+        [3 * (first + i) for i in range(12)] for first in np.repeat([0, 500, 1_000], files_scan.FEW)
     ]
 
 
@@ -630,3 +763,15 @@ def test_a_damaged_index_is_told(indexed: FileStore, folder: Path, kind: str, ha
     path.write_bytes(harm)
     with pytest.raises(StoreError, match=path.name):
         FileStore.open(folder, dim=WIDE)
+
+
+def test_an_encoding_with_any_bytes_changed_is_told_or_read(tmp_path: Path) -> None:
+    path = tmp_path / "coding.npz"
+    files_coding.fit(units(100, 32), 8).write(path)
+    content, rng = path.read_bytes(), np.random.default_rng(0)
+    for number in range(300):
+        changed = np.frombuffer(content, np.uint8).copy()
+        changed[rng.integers(0, len(changed), 4)] = rng.integers(0, 256, 4)
+        path.write_bytes(changed[: None if number % 2 else rng.integers(len(changed))].tobytes())
+        with contextlib.suppress(StoreError):
+            assert files_coding.Encoding.read(path, 32).width == 8

@@ -1,7 +1,9 @@
 """Thumbnails, the log of searches, picture sheets, and decoding ahead."""
 
+import errno
 import io
 import json
+import os
 import time
 from contextlib import closing
 from hashlib import blake2b
@@ -16,12 +18,12 @@ from PIL import Image
 
 from resight.data.decode import Cut
 from resight.errors import GalleryError
-from resight.evaluation.calibration import Threshold
-from resight.gallery import Filter, Gallery, Query, describe, search
+from resight.evaluation.threshold import Threshold
+from resight.gallery import Filter, Gallery, Query, describe, forgotten, search, sheet
 from resight.gallery.decoding import decoded
 from resight.gallery.records import IndexState
 from resight.gallery.sheet import ACCEPTED, INK, REJECTED, answer_sheet, verdict
-from resight.gallery.telling import told_index, told_time
+from resight.gallery.telling import told_index, told_time, without_password
 from resight.gallery.thumbnails import BLURRED_HEIGHT, Thumbnails, fitted
 from resight.inference import to_pixels
 
@@ -142,6 +144,62 @@ def test_a_search_that_cannot_be_logged_is_not_answered(logged: Gallery) -> None
         search(logged, Query(ids=(0,)))
 
 
+def test_a_torn_line_of_the_log_takes_no_other_with_it(
+    logged: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = logged.path / "searches.jsonl"
+    log.write_bytes(b'{"time": 17')
+    search(logged, Query(ids=(0,)))
+    torn, whole = log.read_text().splitlines()
+    assert torn == '{"time": 17'
+    assert json.loads(whole)["ids"] == [0]
+    before = log.read_bytes()
+
+    def failing(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", failing)
+    with pytest.raises(GalleryError, match="No space left on device; nothing is answered"):
+        search(logged, Query(ids=(0,)))
+    assert log.read_bytes() == before
+
+
+def test_a_picture_that_goes_before_it_is_logged(logged: Gallery, tmp_path: Path) -> None:
+    def embed(pictures: Any) -> Any:
+        return gallery_cases.units(1, logged.store.dim)
+
+    with pytest.raises(GalleryError, match=r"cannot read .*gone\.jpg again, to log the search"):
+        search(logged, Query(pictures=(tmp_path / "gone.jpg",)), embed=embed)
+
+
+def test_a_torn_line_does_not_bring_a_deleted_crop_back(tmp_path: Path) -> None:
+    first, second = describe("town", ["a.png"]), describe("town", ["é\udcff.png"])
+    forgotten.forget(tmp_path, first)
+    file = tmp_path / "forgotten.txt"
+    file.write_bytes(file.read_bytes() + b"0123")
+    forgotten.forget(tmp_path, second)
+    assert forgotten.are_forgotten(tmp_path, first).all()
+    assert forgotten.are_forgotten(tmp_path, second).all()
+    forgotten.restore(tmp_path, second)
+    assert not forgotten.are_forgotten(tmp_path, second).any()
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("files", "files"),
+        ("postgresql://u:pw@h:5432/db?table=t", "postgresql://h:5432/db?table=t"),
+        ("postgresql://h/db?table=t&password=pw&user=u", "postgresql://h/db?table=t"),
+        ("milvus+https://pw@h:1/d?collection=c", "milvus+https://h:1/d?collection=c"),
+        ("milvus+http://h", "milvus+http://h"),
+        ("postgresql://u:p/w@h/db?table=t", "postgresql://…"),
+        ("postgresql://[u:pw@h/db?table=t", "postgresql://…"),
+    ],
+)
+def test_addresses_are_shown_without_secrets(address: str, shown: str) -> None:
+    assert without_password(address) == shown
+
+
 def test_searches_are_not_logged_unasked(gallery: Gallery) -> None:
     gallery.add([np.zeros((8, 4, 3), np.uint8)], describe("stream", ["0"]))
     search(gallery, Query(pictures=(np.zeros((8, 4, 3), np.uint8),)))
@@ -174,6 +232,23 @@ def test_a_sheet_shows_query_and_answers(gallery: Gallery, town: Path, tmp_path:
     width, height = Image.open(sheet).size
     assert width > 8 * 96
     assert height > 1.5 * 192
+
+
+def test_a_sheet_of_many_answers_and_of_a_torn_picture(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.zeros((8, 4, 3), np.uint8)
+    gallery.add([pixels] * 12, describe("stream", [str(n) for n in range(12)]))
+    torn = next(gallery.path.glob("thumbnails/*/*.jpg"))
+    torn.write_bytes(torn.read_bytes()[:100])
+    query = Query(pictures=(pixels,), k=12)
+    answer = search(gallery, query)
+    sizes = []
+    for most in (8, 12):
+        monkeypatch.setattr(sheet, "MOST", most)
+        answer_sheet(gallery, query, answer, tmp_path / "sheet.png")
+        sizes.append(Image.open(tmp_path / "sheet.png").size)
+    assert sizes[0][1] < sizes[1][1]
 
 
 def test_a_sheet_without_pictures_and_without_answers(

@@ -1,13 +1,18 @@
 """The folder of a gallery: made, opened, changed and refused."""
 
+import errno
+import fcntl
 import io
 import json
 import multiprocessing
+import os
+import shutil
 import stat
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gallery_cases
 import numpy as np
@@ -15,9 +20,19 @@ import pytest
 from memory_store import Stores
 from PIL import Image
 
-from resight.errors import ConfigError, DataError, GalleryError, StoreError
-from resight.gallery import Gallery, describe
+from resight.errors import (
+    BusyError,
+    ConfigError,
+    DataError,
+    GalleryError,
+    MissingError,
+    StoreError,
+)
+from resight.gallery import Gallery, Query, describe, search, thumbnails
+from resight.gallery import gallery as module
+from resight.gallery import settings as kept
 from resight.gallery import writer as writers
+from resight.gallery.folder import SCRATCH
 from resight.gallery.gallery import DAY
 from resight.gallery.writer import Writer
 
@@ -40,8 +55,13 @@ def test_a_gallery_is_found_again(tmp_path: Path, model: Path, in_memory: Stores
     assert opened.store.closed  # type: ignore[attr-defined]
 
 
-def test_only_its_owner_may_read_it(gallery: Gallery) -> None:
+def test_only_its_owner_may_read_it(
+    gallery: Gallery, tmp_path: Path, model: Path, in_memory: Stores
+) -> None:
     assert stat.S_IMODE(gallery.path.stat().st_mode) == 0o700
+    (tmp_path / "there").mkdir(mode=0o755)
+    Gallery.create(tmp_path / "there", model)
+    assert stat.S_IMODE((tmp_path / "there").stat().st_mode) == 0o700
 
 
 def test_the_encoder_is_a_copy(tmp_path: Path, in_memory: Stores) -> None:
@@ -55,6 +75,16 @@ def test_the_encoder_is_a_copy(tmp_path: Path, in_memory: Stores) -> None:
     np.testing.assert_array_equal(opened.embedder.embed([FRAME]), expected)
     assert opened.threshold is not None
     assert opened.threshold.similarity == 0.6
+
+
+def test_a_run_that_goes_on_meanwhile(
+    tmp_path: Path, model: Path, in_memory: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = gallery_cases.write_model(tmp_path / "later", seed=1)
+    original = kept.copy_model
+    monkeypatch.setattr(kept, "copy_model", lambda run, folder: original(later, folder))
+    gallery = Gallery.create(tmp_path / "g", model, device="cpu")
+    assert gallery.embedder.digest == gallery.settings.digest
 
 
 def test_a_threshold_of_other_weights_is_left_out(
@@ -76,7 +106,25 @@ def test_a_start_that_was_cut_short_is_gone_over(
 ) -> None:
     Gallery.create(tmp_path / "g", model)
     (tmp_path / "g/gallery.json").unlink()
-    Gallery.create(tmp_path / "g", model)
+    (tmp_path / "g/.model.safetensors.4711.tmp").write_bytes(b"half of the wei")
+    Gallery.create(tmp_path / "g", model).optimise()
+    assert not list((tmp_path / "g").glob("*.tmp"))
+
+
+def test_two_processes_do_not_make_the_same_gallery(
+    tmp_path: Path, model: Path, in_memory: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = module.make_free
+
+    def overtaken(folder: Path) -> None:
+        original(folder)
+        monkeypatch.setattr(module, "make_free", original)
+        Gallery.create(folder, model, thumbnails="none")
+
+    monkeypatch.setattr(module, "make_free", overtaken)
+    with pytest.raises(GalleryError, match="is a gallery already"):
+        Gallery.create(tmp_path / "g", model)
+    assert Gallery.open(tmp_path / "g").settings.thumbnails == "none"
 
 
 def test_places_that_are_taken(tmp_path: Path, model: Path, gallery: Gallery) -> None:
@@ -91,6 +139,17 @@ def test_places_that_are_taken(tmp_path: Path, model: Path, gallery: Gallery) ->
     with pytest.raises(GalleryError, match="holds no trained model"):
         Gallery.create(tmp_path / "new", tmp_path / "other")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_store_of_another_gallery_is_not_taken(
+    tmp_path: Path, model: Path, gallery: Gallery, in_memory: Stores
+) -> None:
+    gallery.add([FRAME], describe("stream", ["a"]))
+    address = "postgresql://u:pw@h/db?table=town"
+    in_memory.kept[address, tmp_path / "new/store"] = gallery.store  # type: ignore[assignment]
+    with pytest.raises(GalleryError, match=r"at postgresql://h/db\?table=town holds crops of"):
+        Gallery.create(tmp_path / "new", model, address=address)
+    assert not (tmp_path / "new/gallery.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -125,10 +184,16 @@ def test_a_damaged_description(tmp_path: Path, text: str, told: str) -> None:
         Gallery.open(tmp_path)
 
 
+def test_a_damaged_threshold(gallery: Gallery) -> None:
+    (gallery.path / "threshold.json").write_text("{")
+    with pytest.raises(GalleryError, match=r"cannot be read: .*; or delete it from the gallery"):
+        Gallery.open(gallery.path)
+
+
 def test_folders_that_are_no_galleries(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "nothing", tmp_path / "file"):
-        with pytest.raises(GalleryError, match=r"is not a gallery .*resight index RUN DATA"):
+        with pytest.raises(MissingError, match=r"is not a gallery .*resight index RUN DATA"):
             Gallery.open(path)
 
 
@@ -162,6 +227,12 @@ def test_a_picture_that_cannot_be_read_adds_nothing(gallery: Gallery) -> None:
     assert gallery.store.count() == 0
     with pytest.raises(ValueError, match="2 rows for 1 pictures"):
         gallery.add([FRAME], describe("stream", ["a", "b"]))
+
+
+def test_a_name_that_no_store_can_keep_leaves_no_picture(gallery: Gallery) -> None:
+    with pytest.raises(StoreError, match="one of the cameras"):
+        gallery.add([FRAME], describe("stream", ["a"], cameras="x" * 1025))
+    assert not list(gallery.path.glob("thumbnails/*/*"))
 
 
 def test_a_turned_picture_has_upright_proportions(gallery: Gallery) -> None:
@@ -226,7 +297,7 @@ def test_without_retention_nothing_expires(gallery: Gallery) -> None:
 def test_deleting_what_is_not_there(gallery: Gallery) -> None:
     ids = gallery.add([FRAME], describe("stream", ["a"])).tolist()
     assert gallery.delete([99, 98]) == 0
-    assert gallery.delete([99, *ids, *ids]) == 1
+    assert gallery.delete([99, -1, 10**30, *ids, *ids]) == 1
     assert gallery.delete([]) == 0
 
 
@@ -250,6 +321,81 @@ def test_what_is_kept_can_be_made_less(gallery: Gallery) -> None:
     assert (told["thumbnails"], told["retention_days"], told["log_searches"]) == ("none", 3, True)
     with pytest.raises(ConfigError):
         gallery.change(thumbnails="none", retention_days=-1.0, log_searches=True)
+
+
+def test_what_another_process_changed_counts_at_once(gallery: Gallery) -> None:
+    other = Gallery.open(gallery.path, device="cpu")
+    gallery.add([FRAME], describe("stream", ["a"]))
+    gallery.change(thumbnails="none", retention_days=3.0, log_searches=True)
+    assert (other.settings.retention_days, other.settings.log_searches) == (3, True)
+    other.add([FRAME], describe("stream", ["b"]))
+    assert not (gallery.path / "thumbnails").exists()
+    (gallery.path / "gallery.json").unlink()
+    with pytest.raises(MissingError):
+        search(other, Query(ids=(0,)))
+
+
+def test_blurring_that_was_killed_is_done_again(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = gallery.add([FRAME] * 5, describe("stream", list("abcde"))).tolist()
+    sharp = gallery.thumbnail(ids[0])
+    original, calls = thumbnails._save, iter(range(2))
+    broken = next(gallery.path.glob("thumbnails/*/*.jpg"))
+
+    def killed(picture: Any, file: Path) -> None:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        original(picture, file)
+
+    keep: dict[str, Any] = {"retention_days": None, "log_searches": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(thumbnails, "_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            gallery.change(thumbnails="blur", **keep)
+    (broken.parent / ".draft.1.2.tmp").write_bytes(sharp or b"")
+    broken.write_bytes((sharp or b"")[:200])
+    Gallery.open(gallery.path).change(thumbnails="blur", **keep)
+    kept = [file.read_bytes() for file in gallery.path.glob("thumbnails/*/*")]
+    assert len(kept) == 4
+    assert sharp not in kept
+
+
+def test_pictures_that_cannot_be_removed_are_told(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.add([FRAME], describe("stream", ["a"]))
+
+    def failing(folder: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(shutil, "rmtree", failing)
+    with pytest.raises(GalleryError, match="pictures are left that should not be kept"):
+        gallery.change(thumbnails="none", retention_days=None, log_searches=False)
+    assert gallery.settings.thumbnails == "keep"
+
+
+def test_deleting_clears_away_what_killed_work_left(gallery: Gallery) -> None:
+    (crop,) = gallery.add([FRAME], describe("stream", ["a"]))
+    size = np.array([[60, 80]])
+    gallery.thumbnails.write([("stream", "lost")], np.zeros((1, 64, 32, 3), np.uint8), size)
+    (gallery.path / SCRATCH).mkdir()
+    (gallery.path / SCRATCH / "images.u8").write_bytes(b"pixels")
+    (gallery.path / ".feedback.jsonl.4711.tmp").write_text("names")
+    assert gallery.delete([crop]) == 1
+    left = {file.name for file in gallery.path.rglob("*") if file.is_file()}
+    known = {".lock", ".feedback.jsonl.lock", "gallery.json", "model.safetensors", "model.json"}
+    assert left == {*known, "forgotten.txt"}
+
+
+def test_those_that_are_there(gallery: Gallery) -> None:
+    ids = gallery.add([FRAME] * 3, describe("stream", list("abc")))
+    asked = np.array([ids[2], 99, ids[0], 7_000])
+    assert gallery.present(asked).ids.tolist() == [ids[2], ids[0]]
+    assert [gallery.has(number) for number in (*ids.tolist(), 99, -1, 10**30)] == [True] * 3 + [
+        False
+    ] * 3
 
 
 def test_optimising_clears_away_what_has_no_row(gallery: Gallery) -> None:
@@ -276,12 +422,23 @@ def test_one_process_writes_at_a_time(gallery: Gallery, monkeypatch: pytest.Monk
     other.start()
     assert held.wait(30)
     monkeypatch.setattr(writers, "PATIENCE", 0.1)
-    with pytest.raises(GalleryError, match="another process is writing to"):
+    with pytest.raises(BusyError, match="another process is writing to"):
         gallery.add([FRAME], describe("stream", ["a"]))
     assert gallery.store.count() == 0
     other.kill()
     other.join()
     assert len(gallery.add([FRAME], describe("stream", ["a"]))) == 1
+
+
+def test_a_file_system_without_locks_is_told(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(file: Any, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", failing)
+    with pytest.raises(GalleryError, match=r"cannot lock .*: No locks available"):
+        gallery.add([FRAME], describe("stream", ["a"]))
 
 
 def test_threads_wait_for_each_other(gallery: Gallery) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from memory_store import MemoryStore, Stores
 from PIL import Image
 
 from resight.data import feedback, read_crops
-from resight.errors import StoreError
+from resight.errors import GalleryError, StoreError
 from resight.gallery import Filter, Gallery, decide, describe
 from resight.gallery import indexing as module
-from resight.gallery.gallery import DAY, SCRATCH
+from resight.gallery.folder import SCRATCH
+from resight.gallery.gallery import DAY
 from resight.gallery.indexing import Indexed, index
 from resight.records import Crops
 
@@ -202,6 +204,27 @@ def test_a_listed_file_that_is_gone_leaves(gallery: Gallery, town: Path) -> None
     assert (done.added, done.changed) == (0, 0)
 
 
+def test_a_disk_that_is_away_deletes_nothing(gallery: Gallery, town: Path) -> None:
+    run(gallery, town)
+    crops = read_crops(town, layout=CAMERAS)
+    town.rename(town.parent / "away")
+    for complete in (True, False):
+        with pytest.raises(GalleryError, match=r"none of the 8 files .* is there"):
+            index(gallery, crops, complete=complete, workers=1)
+    assert gallery.store.count() == 8
+    assert index(gallery, crops, keep_missing=True, workers=1).missing == 8
+
+
+def test_names_that_no_store_can_keep_are_told_first(
+    gallery: Gallery, town: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = only_embeds(gallery, monkeypatch)
+    crops = replace(read_crops(town, layout=CAMERAS), camera_names=("cam1", "x" * 1025))
+    with pytest.raises(StoreError, match="one of the cameras"):
+        index(gallery, crops, workers=1)
+    assert not counts
+
+
 def test_what_was_deleted_stays_out_until_it_is_asked_for(gallery: Gallery, town: Path) -> None:
     run(gallery, town)
     names = ("cam1/000_0.png", "cam2/001_0.png", "cam2/002_0.png")
@@ -337,6 +360,18 @@ def test_what_a_killed_process_left_is_cleared_away(gallery: Gallery, town: Path
     assert not scratch.exists()
 
 
+def test_it_is_cleared_away_where_nothing_is_left_to_do(gallery: Gallery, town: Path) -> None:
+    run(gallery, town)
+    scratch = gallery.path / SCRATCH
+    scratch.mkdir()
+    (scratch / "images.u8").write_bytes(b"1" * 10_000)
+    size = np.array([[40, 20]])
+    gallery.thumbnails.write([(str(town), "gone.png")], np.zeros((1, 64, 32, 3), np.uint8), size)
+    assert run(gallery, town).added == 0
+    assert not scratch.exists()
+    assert len(list(gallery.path.glob("thumbnails/*/*"))) == 8
+
+
 SLOW = """
 import sys, time
 import resight.gallery.decoding as decoding
@@ -367,8 +402,7 @@ def test_kill_9_loses_nothing_that_is_committed(
     call = [sys.executable, "-c", SLOW, str(place), str(town), CAMERAS]
     process = subprocess.Popen(call)
     with Gallery.open(place, device="cpu") as gallery:
-        until = time.monotonic() + 60
-        while gallery.store.count() < 4 and time.monotonic() < until:
+        while gallery.store.count() < 4 and process.poll() is None:
             time.sleep(0.01)
         process.kill()
         process.wait()

@@ -1,5 +1,6 @@
 """Clusters as decisions change them, sightings, and how individuals are deleted."""
 
+import time
 from pathlib import Path
 
 import gallery_cases
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 
 from resight.data import feedback
-from resight.errors import Contradiction, GalleryError
-from resight.evaluation.calibration import Threshold
+from resight.errors import Contradiction, GalleryError, MissingError
+from resight.evaluation.threshold import Threshold
 from resight.gallery import (
     Gallery,
     Individuals,
@@ -172,8 +173,19 @@ def test_sightings_say_why_and_are_sorted_by_time(clustered: Gallery) -> None:
 
 def test_without_a_threshold_nothing_is_found(clustered: Gallery) -> None:
     assert {(s.hit.id, s.why) for s in sightings(clustered, 4)} == {(3, "cluster"), (4, "query")}
-    with pytest.raises(GalleryError, match="no crop 99"):
-        sightings(clustered, 99)
+    for look in (sightings, delete_individual):
+        with pytest.raises(MissingError, match="no crop 99"):
+            look(clustered, 99)
+
+
+def test_what_is_past_the_retention_is_not_shown_but_deleted(clustered: Gallery) -> None:
+    clustered.change(thumbnails="keep", retention_days=1, log_searches=False)
+    fresh = clustered.store.rows(np.array([1]))
+    fresh.added[:] = time.time()
+    (new,) = clustered.store.add(fresh, clustered.store.vectors(np.array([1])))
+    assert [sighting.hit.id for sighting in sightings(clustered, 0)] == [new]
+    assert delete_individual(clustered, new) == 3
+    assert clustered.store.select().tolist() == [3, 4, 5, 6, 7]
 
 
 def test_an_individual_is_deleted_with_all_that_is_derived(gallery: Gallery, town: Path) -> None:

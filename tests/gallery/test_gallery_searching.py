@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryStore, Stores
 
-from resight.errors import ConfigError, DataError, GalleryError
-from resight.evaluation.calibration import Threshold
+from resight.errors import BusyError, ConfigError, DataError, GalleryError, MissingError
 from resight.evaluation.reranking import Reranked
+from resight.evaluation.threshold import Threshold
 from resight.gallery import Filter, Gallery, Query, describe, search
 from resight.gallery.settings import Settings
 from resight.records import Features, FloatArray, IntArray
@@ -175,6 +175,8 @@ def test_reranking_is_that_of_the_first_hundred(gallery: Gallery) -> None:
     candidates = candidates[candidates != 0]
     assert answer.reranked
     assert len(answer.hits) == 119
+    assert [hit.id for hit in answer.hits[100:]] == candidates[100:].tolist()
+    assert {hit.id for hit in answer.hits[:100]} == set(candidates[:100].tolist())
     deep = search(gallery, Query(ids=(0,), k=30, rerank=True))
     first = candidates[:100]
     sides = Features({"global": vectors[:1]}), Features({"global": vectors[first]})
@@ -233,11 +235,30 @@ def test_a_gallery_that_changes_meanwhile(filled: Gallery, monkeypatch: Any) -> 
     assert len(search(filled, Query(ids=(), pictures=(np.zeros((8, 4, 3), np.uint8),))).hits) == 6
 
 
+def test_a_gallery_that_never_stands_still(filled: Gallery, monkeypatch: Any) -> None:
+    def losing(self: Any, ids: Any) -> Any:
+        raise KeyError(3)
+
+    picture = np.zeros((8, 4, 3), np.uint8)
+    monkeypatch.setattr(MemoryStore, "rows", losing)
+    with pytest.raises(BusyError, match="changes faster than it can be searched"):
+        search(filled, Query(pictures=(picture,)))
+
+
+def test_more_answers_than_there_can_be(filled: Gallery) -> None:
+    for rerank in (False, True):
+        assert len(ids_of(filled, Query(ids=(0,), k=10**15, rerank=rerank))) == 5
+
+
+@pytest.mark.parametrize("crop_id", [17, -1, 10**30])
+def test_a_crop_that_is_not_there(filled: Gallery, crop_id: int) -> None:
+    with pytest.raises(MissingError, match=f"has no crop {crop_id}"):
+        search(filled, Query(ids=(0, crop_id)))
+
+
 @pytest.mark.parametrize(
     ("query", "told"),
     [
-        (Query(ids=(17,)), "has no crop 17"),
-        (Query(ids=(0, 99)), "has no crop 99"),
         (Query(ids=(0,), where=Filter(cameras=frozenset({"gatte"}))), "did you mean 'gate'?"),
         (Query(ids=(0,), where=Filter(without_cameras=frozenset({"x"}))), "it has '', 'gate'"),
         (Query(ids=(0,), accepted_only=True), "resight calibrate"),

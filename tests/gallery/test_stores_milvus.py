@@ -14,7 +14,7 @@ from pymilvus import MilvusClient
 from store_places import DIM, Place
 from test_stores import CORNERS, as_rows, crop, fill
 
-from resight.errors import StoreError
+from resight.errors import BusyError, StoreError
 from resight.gallery.records import NO_ROW, Filter
 from resight.gallery.store import Store, open_store
 from resight.gallery.stores.milvus import MilvusStore
@@ -102,12 +102,25 @@ def test_an_index_whose_building_was_cut_short_is_built_on_opening(
         pytest.raises(Cut),
     ):
         store.optimise()
-    with pytest.raises(StoreError, match="perhaps because its index is being built"):
+    with pytest.raises(BusyError, match="perhaps because its index is being built"):
         store.search(vectors[:1], 2)
     again = place.reopened("cut")
     assert again.select().tolist() == ids.tolist()
     assert not again.search(vectors[:1], 2).exact
     assert again.optimise().recall == 1.0
+
+
+@only
+def test_the_first_and_the_last_time_lie_beyond_any_page(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resight.gallery.stores.milvus._MOST", 3)
+    store = place.empty()
+    for times in (range(20), range(20, 0, -1), (3, 9, 4, 1, 5, 1, 2, 6)):
+        rows = as_rows([crop(str(i), time=float(time)) for i, time in enumerate(times)])
+        store.delete(store.add(rows, CORNERS[np.arange(len(times)) % 16])[:1])
+        assert store.times() == (min(times[1:]), max(times[1:]))
+        store.delete(store.select())
 
 
 @only

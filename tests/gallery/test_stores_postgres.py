@@ -15,7 +15,7 @@ from psycopg import sql
 from store_places import DIM, Place
 from test_stores import CORNERS, as_rows, crop, fill
 
-from resight.errors import StoreError
+from resight.errors import BusyError, StoreError
 from resight.gallery.records import Filter
 from resight.gallery.store import open_store
 from resight.gallery.stores import postgres, postgres_table
@@ -38,6 +38,55 @@ def test_a_table_may_be_named_like_a_word_of_sql(postgres_url: str) -> None:
         store.close()
     assert run(postgres_url, 'SELECT count(*) FROM "select"') == [(6,)]
     run(postgres_url, 'DROP TABLE "select", "Select", "user"')
+
+
+def test_both_spellings_of_an_address_are_the_same_store(postgres_url: str) -> None:
+    rest = postgres_url.partition("://")[2]
+    addresses = [f"{scheme}://{rest}?table=spelt" for scheme in ("postgres", "postgresql")]
+    one, other = (open_store(url, Path("unused"), dim=DIM, create=True) for url in addresses)
+    fill(one, 3)
+    assert other.count() == 3
+    for store in (one, other):
+        store.close()
+    run(postgres_url, "DROP TABLE spelt")
+
+
+@only
+def test_who_writes_too_long_is_told_of_as_such(place: Place, postgres_url: str) -> None:
+    """Adds and deletions wait for one another, or they could for each other's rows in a circle."""
+    ids, _ = fill(place.empty(), 3)
+    options = quote("-c lock_timeout=100")
+    address = f"{place.address('main')}&options={options}"
+    store = open_store(address, Path("unused"), dim=DIM)
+    name = address.partition("table=")[2].partition("&")[0]
+    with psycopg.connect(postgres_url) as connection:
+        lock = "SELECT pg_advisory_xact_lock(%s + to_regclass(%s)::oid::bigint)"
+        connection.execute(lock, [postgres_table.LOCKS, name])
+        for change in (lambda: fill(store, 2), lambda: store.delete(ids)):
+            with pytest.raises(BusyError, match="being changed by others"):
+                change()
+        assert store.count() == 3
+    assert store.delete(ids) == 3
+    store.close()
+
+
+def test_an_address_may_say_how_long_to_wait_for_a_silent_server(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[dict[str, str]] = []
+    make = psycopg.connect
+
+    def connect(**options: Any) -> Any:
+        used.append(options)
+        return make(**options)
+
+    address = f"{postgres_url}?table=patient&tcp_user_timeout=1234"
+    with monkeypatch.context() as context:
+        context.setattr(psycopg, "connect", connect)
+        open_store(address, Path("unused"), dim=DIM, create=True).close()
+    assert used[0]["tcp_user_timeout"] == "1234"
+    assert used[0]["keepalives_idle"] == "10"
+    run(postgres_url, "DROP TABLE patient")
 
 
 @only

@@ -1,15 +1,18 @@
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile, PngImagePlugin
 
 from resight.data import ImageStore, read_crops
 from resight.errors import DataError
 from resight.inference import pictures as module
 from resight.inference import to_pixels
+from resight.inference.pictures import size_of
 
 SIZE = (24, 16)
 MODES = ("RGB", "L", "RGBA", "P", "1", "LA")
@@ -110,6 +113,48 @@ def truncated() -> bytes:
 def test_what_is_no_picture_is_told(broken: Any, told: str) -> None:
     with pytest.raises(DataError, match=told):
         to_pixels([picture(), broken], SIZE)
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP", "WEBP"])
+def test_the_size_of_a_file_is_read_from_its_head(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = saved(picture(), kind)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    assert size_of(data) == (61, 37)
+
+
+def test_the_size_of_what_is_no_picture() -> None:
+    with pytest.raises(ValueError, match="the file is empty"):
+        size_of(b"")
+    for data in (b"GIF89a", b"RIFF1234WAVE"):
+        with pytest.raises(ValueError, match="not a JPEG, PNG, BMP or WebP image"):
+            size_of(data)
+
+
+def test_a_bomb_is_not_decoded_to_look_for_its_orientation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Pillow decodes a PNG with XMP data before it tells of an orientation."""
+    notes = PngImagePlugin.PngInfo()
+    notes.add_itxt("XML:com.adobe.xmp", "<x/>")
+    data = bytearray(saved(picture(), "PNG", pnginfo=notes))
+    data[16:24] = struct.pack(">II", 60_000, 60_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    loaded = []
+    original = PngImagePlugin.PngImageFile.load
+    monkeypatch.setattr(
+        PngImagePlugin.PngImageFile, "load", lambda self: (loaded.append(1), original(self))[1]
+    )
+    with pytest.raises(DataError, match="60000 x 60000 pixels, more than 100,000,000"):
+        to_pixels([bytes(data)], SIZE)
+    assert not loaded
 
 
 def test_pictures_of_too_many_pixels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from resight.data import ImageStore, read_crops
 from resight.device import Device, Precision
 from resight.errors import ConfigError, ResightError, RunError
 from resight.evaluation import automatic_protocol
+from resight.files import digest_of
 from resight.methods import Row, Table, recipe_for, table_of
 from resight.parts import near
 from resight.recipe import Recipe, misfits
@@ -241,7 +241,7 @@ class _Runs:
     def _of(self, run: Path, row: Row) -> dict[str, Any]:
         """What a row's figures are of: the weights, and the options of the evaluation."""
         return {
-            "model": _digest(run / "model.safetensors"),
+            "model": digest_of(run / "model.safetensors"),
             "options": {"protocol": self._protocol, **row.evaluate},
         }
 
@@ -323,12 +323,3 @@ def _is_done(run: Path) -> bool:
     """Whether a run is trained to its last epoch, and then evaluated and reported."""
     is_run = (run / "run.json").exists() and all((run / name).exists() for name in ENDS_IN)
     return is_run and RunFolder.open(run).is_finished
-
-
-def _digest(file: Path) -> str:
-    """The SHA-256 of a file. Raises RunError when it cannot be read."""
-    try:
-        with open(file, "rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise RunError(f"cannot read {file}: {error.strerror}") from error

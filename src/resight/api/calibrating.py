@@ -13,8 +13,9 @@ from resight.api.evaluation_files import last_labels
 from resight.data import ImageStore, read_crops
 from resight.device import Device, Precision
 from resight.errors import ConfigError, DataError
-from resight.evaluation.calibration import FILE, Source, Threshold, weights_digest
 from resight.evaluation.calibration import calibrate as calibrate_features
+from resight.evaluation.threshold import FILE, WEIGHTS, Source, Threshold
+from resight.files import digest_of
 from resight.models import load
 from resight.records import Crops, IntArray
 from resight.training.extract import extract
@@ -75,7 +76,7 @@ def calibrate(
         source=known.source,
         notes=known.notes,
     )
-    threshold = replace(threshold, weights=weights_digest(folder.path))
+    threshold = replace(threshold, weights=digest_of(folder.path / WEIGHTS))
     for note in threshold.notes:
         log.warning("%s", note)
     threshold.write(folder.path / FILE)

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from resight.api.searching import user, where_of
 from resight.data import feedback
 from resight.errors import GalleryError
-from resight.evaluation.calibration import Threshold
+from resight.evaluation.threshold import Threshold
 from resight.gallery import Answer, Gallery, Query, Sighting, audit
-from resight.gallery import delete_individual as delete_sightings
 from resight.gallery import sightings as sightings_of
 from resight.gallery.individuals import Individuals
-from resight.gallery.records import ALL, IndexState, Rows
+from resight.gallery.records import IndexState, Rows
 from resight.gallery.searching import check_cameras
 from resight.gallery.settings import Policy, Settings
 from resight.gallery.telling import told_index, told_time, without_password
@@ -27,7 +24,6 @@ __all__ = [
     "Sighting",
     "change_gallery",
     "delete_crops",
-    "delete_individual",
     "expire_gallery",
     "individual",
     "list_gallery",
@@ -65,7 +61,7 @@ def show_gallery(gallery: str | Path) -> Overview:
             settings=opened.settings,
             address=without_password(opened.settings.store),
             cameras=opened.store.cameras(),
-            times=_times(opened),
+            times=opened.store.times(),
             threshold=opened.threshold,
             clusters=len(Individuals.of(opened).sizes),
             decisions=len(feedback.read(opened.path)),
@@ -87,7 +83,7 @@ def list_gallery(
     where = where_of(camera=camera, not_camera=not_camera, since=since, until=until)
     with Gallery.open(gallery) as opened:
         check_cameras(opened, where)
-        return opened.store.rows(opened.store.select(where, after=after, limit=limit))
+        return opened.present(opened.store.select(where, after=after, limit=limit))
 
 
 def individual(gallery: str | Path, crop_id: int) -> tuple[Sighting, ...]:
@@ -106,17 +102,15 @@ def individual(gallery: str | Path, crop_id: int) -> tuple[Sighting, ...]:
 
 
 def delete_crops(gallery: str | Path, ids: Sequence[int]) -> int:
-    """Delete crops and all that is derived from them, from the disk too; how many there were."""
+    """Delete crops and all that is derived from them, from the disk too; how many there were.
+
+    What is past the gallery's retention goes as well, and is not counted.
+    """
     with Gallery.open(gallery) as opened, opened.writing():
         deleted = opened.delete(ids)
+        opened.expire()
         opened.store.optimise()
         return deleted
-
-
-def delete_individual(gallery: str | Path, crop_id: int) -> int:
-    """Delete all sightings of a stored crop's individual; returns how many crops that were."""
-    with Gallery.open(gallery) as opened:
-        return delete_sightings(opened, crop_id)
 
 
 def expire_gallery(gallery: str | Path) -> int:
@@ -156,11 +150,3 @@ def change_gallery(
             log_searches=now.log_searches if log_searches is None else log_searches,
         )
         return opened.settings
-
-
-def _times(gallery: Gallery) -> tuple[float, float] | None:
-    ids = gallery.store.select(replace(ALL, since=-np.inf))
-    if not len(ids):
-        return None
-    times = gallery.store.rows(ids).times
-    return float(times.min()), float(times.max())

@@ -10,14 +10,14 @@ import numpy as np
 from resight.api.evaluation_files import last_labels
 from resight.data import read_crops
 from resight.errors import GalleryError
+from resight.files import digest_of
 from resight.gallery import Gallery
 from resight.gallery.clusters import Clusters, write_clusters
 from resight.gallery.indexing import Indexed
 from resight.gallery.indexing import index as index_crops
 from resight.gallery.records import NO_ROW
-from resight.gallery.settings import FILE, WEIGHTS, Policy
+from resight.gallery.settings import FILE, WEIGHTS, Policy, dim_of
 from resight.gallery.telling import without_password
-from resight.inference.embedder import digest_of
 from resight.records import OUTLIER, Crops
 from resight.training.run_folder import RunFolder
 
@@ -101,6 +101,7 @@ def _opened(path: Path, run: Path, asked: dict[str, object], device: str) -> Gal
         given = {named.get(name, name): value for name, value in asked.items()}
         return Gallery.create(path, run, device=device, **given)  # type: ignore[arg-type]
     gallery = Gallery.open(path, device=device)
+    dim_of(run)
     if digest_of(run / WEIGHTS) != gallery.settings.digest:
         raise GalleryError(
             f"{path} was indexed with another encoder than that of {run}, so that their "
@@ -110,9 +111,12 @@ def _opened(path: Path, run: Path, asked: dict[str, object], device: str) -> Gal
         kept = getattr(gallery.settings, name)
         if kept != value:
             has, wanted = without_password(str(kept)), without_password(str(value))
+            other = "index into a new gallery"
+            if name != "store":
+                other = f"change the gallery with `resight gallery set {path}`"
             raise GalleryError(
                 f"{path} has {name.replace('_', ' ')} {has}, not {wanted}: leave the option out, "
-                f"or change the gallery with `resight gallery set {path}`"
+                f"or {other}"
             )
     gallery.take_threshold(run)
     return gallery
@@ -131,6 +135,8 @@ def _keep_clusters(gallery: Gallery, run: Path, crops: Crops) -> None:
     with gallery.writing():
         kept = tuple((source, crops.paths[row]) for row in rows)
         write_clusters(gallery.path, Clusters(kept, labels[rows]))
+    if not len(rows):
+        return
     log.info(
         "%d clusters of the run's last epoch are kept, %s crops",
         len(np.unique(labels[rows])),

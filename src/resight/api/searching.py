@@ -79,12 +79,15 @@ def where_of(
     since: float | str | None = None,
     until: float | str | None = None,
 ) -> Filter:
-    """The filter that these words ask for; raises ConfigError for a time that is none."""
+    """The filter that these words ask for; raises ConfigError for times that are none."""
+    first, last = _time(since, "since"), _time(until, "until")
+    if first is not None and last is not None and first > last:
+        raise ConfigError(f"no time is since {since} and until {until}: give the earlier one first")
     return Filter(
         cameras=frozenset(camera) if camera else None,
         without_cameras=frozenset(not_camera),
-        since=_time(since, "since"),
-        until=_time(until, "until"),
+        since=first,
+        until=last,
     )
 
 

@@ -5,6 +5,7 @@ Commands import the engine when they run, so that `resight --help` answers at on
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -86,6 +87,7 @@ class _Stopped(BaseException):
 
 def main() -> None:
     """Run the command; mistakes that the user can mend end in one sentence and exit code 2."""
+    _write_anything()
     _log_to_terminal()
     for number in STOPPING:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -113,6 +115,12 @@ def _leave(stopped: _Stopped) -> NoReturn:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped(number)
+
+
+def _write_anything() -> None:
+    """Let no character end a command: what a terminal has no code for becomes a question mark."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _say(text: str) -> None:

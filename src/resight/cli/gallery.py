@@ -14,6 +14,8 @@ from resight.errors import ConfigError
 if TYPE_CHECKING:
     from resight.api.galleries import Overview, Rows, Sighting
 
+LARGEST = 2**63 - 1
+
 app = typer.Typer(help="Look after galleries.", no_args_is_help=True)
 
 
@@ -32,8 +34,10 @@ def list_(
     not_camera: gallery_options.NotCamera = None,
     since: gallery_options.Since = None,
     until: gallery_options.Until = None,
-    after: Annotated[int, typer.Option(help="Only ids above this one.")] = -1,
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1)] = 100,
+    after: Annotated[
+        int, typer.Option(help="Only ids above this one.", max=LARGEST, show_default=False)
+    ] = -1,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=LARGEST)] = 100,
     json_: Annotated[bool, typer.Option("--json", help="Print a line of JSON per crop.")] = False,
 ) -> None:
     """List crops with their ids."""
@@ -77,7 +81,8 @@ def delete(
     found = galleries.individual(gallery, ids[0])
     _sightings(found)
     _agree(f"delete these {len(found)} crops for good?", yes)
-    typer.echo(f"{galleries.delete_individual(gallery, ids[0]):,} crops deleted")
+    shown = [sighting.hit.id for sighting in found]
+    typer.echo(f"{galleries.delete_crops(gallery, shown):,} crops deleted")
 
 
 @app.command()
@@ -156,35 +161,39 @@ def _show(held: Overview) -> None:
     }
     for name, told in facts.items():
         table.add_row(name, told)
-    Console(highlight=False, markup=False).print(table)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(table)
+    for note in () if threshold is None else threshold.notes:
+        console.print(f"threshold: {note}", soft_wrap=True)
 
 
 def _list(rows: Rows) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from resight.api.galleries import told_time
 
-    table = Table("id", "camera", "time", "track", "crop", box=None)
+    table = Table("id", "camera", "time", "track", Column("crop", overflow="fold"), box=None)
     for crop in _plain(rows):
         time = "" if crop["time"] is None else told_time(crop["time"])
         track = "" if crop["track"] is None else str(crop["track"])
         table.add_row(str(crop["id"]), crop["camera"], time, track, crop["path"])
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def _sightings(found: tuple[Sighting, ...]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from resight.api.galleries import told_time
 
-    table = Table("id", "similarity", "why", "camera", "time", "crop", box=None)
+    crop = Column("crop", overflow="fold")
+    table = Table("id", "similarity", "why", "camera", "time", crop, box=None)
     for sighting in found:
         hit = sighting.hit
         cells = (hit.camera, told_time(hit.time), hit.path)
         table.add_row(str(hit.id), f"{hit.similarity:.4f}", sighting.why, *cells)
-    Console(highlight=False, markup=False).print(table)
+    Console(highlight=False, markup=False, emoji=False).print(table)
 
 
 def _plain(rows: Rows) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def index(
     layout: options.Layout = "auto",
     camera_pattern: options.CameraPattern = None,
     workers: Annotated[
-        int | None, typer.Option(help="Decoding processes (default: one per core).")
+        int | None, typer.Option(help="Decoding processes (default: one per core).", min=1)
     ] = None,
     device: options.Device = "auto",
 ) -> None:
@@ -90,7 +90,7 @@ def _show(done: Indexed) -> None:
     if done.speed:
         table.add_row("speed", f"{done.speed:,.1f} crops/s")
     table.add_row("search", told_index(done.state))
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
     for broken in done.unreadable[:SHOWN]:
         console.print(f"unreadable: {broken.path}: {broken.reason}", soft_wrap=True)

@@ -67,32 +67,32 @@ def search(
     if json_:
         typer.echo(json.dumps(answer.as_dict(), indent=2, allow_nan=False))
     else:
-        _show(answer)
+        _show(answer, accepted=accepted)
     if sheet is not None:
         typer.echo(sheet, err=json_)
 
 
-def _show(answer: Answer) -> None:
+def _show(answer: Answer, *, accepted: bool) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from resight.api.galleries import told_time
 
     judged = answer.unknown is not None
-    heads = ["", "similarity", *(["accepted"] if judged else []), "camera", "time", "id", "crop"]
-    table = Table(*heads, box=None)
+    heads = ["", "similarity", *(["accepted"] if judged else []), "camera", "time", "id"]
+    table = Table(*heads, Column("crop", overflow="fold"), box=None)
     for rank, hit in enumerate(answer.hits, start=1):
         cells = [str(rank), f"{hit.similarity:.4f}"]
         cells += ["yes" if hit.accepted else "no"] if judged else []
         cells += [hit.camera, told_time(hit.time), str(hit.id), hit.path]
         table.add_row(*cells)
-    console = Console(highlight=False, markup=False)
-    if answer.unknown:
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not answer.hits and not accepted:
+        console.print("no crop passes the filters")
+    elif answer.unknown:
         console.print("unknown: no crop is similar enough to be the same individual")
     if answer.hits:
         console.print(table)
-    elif not answer.unknown:
-        console.print("no crop passes the filters")
     kind = "exact" if answer.exact else "approximate"
     order = ", re-ranked" if answer.reranked else ""
     console.print(f"{kind} search{order}, {1000 * answer.seconds:.0f} ms")

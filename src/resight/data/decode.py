@@ -98,10 +98,28 @@ def decode(data: bytes, *, size: tuple[int, int]) -> tuple[Image.Image, tuple[in
     (`MAX_REDUCED_PIXELS` for a baseline JPEG); whatever Pillow raises for broken ones.
     """
     image = _open(data)
+    _check_pixels(image)  # first: to look for an orientation, Pillow may decode a PNG
     sideways = _orientation(image) >= _FIRST_SIDEWAYS
     original = image.size if sideways else (image.height, image.width)
     _reduce(image, size if sideways else (size[1], size[0]))
     return fit(image, size=size), original
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """(height, width) that the head of an image file tells, as stored; nothing is decoded.
+
+    Raises ValueError for what is no JPEG, PNG, BMP or WebP file, and whatever Pillow raises for a
+    broken one.
+    """
+    image = _open(data)
+    return image.height, image.width
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """(height, width) of an image file, turned as the EXIF orientation says; raises as `decode`."""
+    image = _open(data)
+    _check_pixels(image)
+    return image.size if _orientation(image) >= _FIRST_SIDEWAYS else image.size[::-1]
 
 
 def fit(image: Image.Image, *, size: tuple[int, int]) -> Image.Image:
@@ -260,13 +278,17 @@ def _orientation(image: Image.Image) -> int:
     return turn if turn in _TURNS else 1
 
 
-def _reduce(image: ImageFile.ImageFile, target: tuple[int, int]) -> None:
-    """Set a JPEG to decode at a reduced scale; refuse what would take too much memory."""
-    width, height = image.size
+def _check_pixels(image: ImageFile.ImageFile) -> None:
+    """Refuse what would take too much memory at any scale."""
     reducible = isinstance(image, JpegImageFile) and not image.info.get("progressive")
     limit = MAX_REDUCED_PIXELS if reducible else MAX_PIXELS
-    if width * height > limit:
-        raise ValueError(f"{width} x {height} pixels, more than {limit:,}")
+    if image.width * image.height > limit:
+        raise ValueError(f"{image.width} x {image.height} pixels, more than {limit:,}")
+
+
+def _reduce(image: ImageFile.ImageFile, target: tuple[int, int]) -> None:
+    """Set a JPEG to decode at a reduced scale; refuse what would still take too much memory."""
+    width, height = image.size
     image.draft(None, (2 * target[0], 2 * target[1]))
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")

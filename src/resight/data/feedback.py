@@ -179,6 +179,8 @@ def write(file: Path, decisions: Iterable[Decision]) -> None:
     """
     lines = b"".join(map(_line, latest(decisions)))
     write_atomically(file, lambda draft: draft.write_bytes(lines))
+    with _telling(file):
+        _sync_folder(file.parent)  # else a power cut could bring the old file back
 
 
 def erase(file: Path, crops: Iterable[Crop]) -> int:
@@ -219,7 +221,7 @@ def _decision(line: bytes) -> Decision:
     """The decision in a line. Raises ValueError saying what is wrong with it."""
     try:
         told = json.loads(line.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not valid JSON ({str(error).partition(':')[0]})") from error
     if not isinstance(told, dict):
         raise ValueError('expected {"a": …, "b": …, "same": …}')

@@ -87,6 +87,8 @@ def _named(layout: str) -> layouts.Layout:
 def _existing(data: str | Path) -> Path:
     try:
         path = Path(data).expanduser().absolute()
+        if ".." in path.parts:  # the same folder has one name, from wherever it is named
+            path = path.resolve()
         if path.exists():
             return path
         beside = os.listdir(path.parent) if path.parent.is_dir() else []

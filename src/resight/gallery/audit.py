@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import time
 from dataclasses import asdict
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resight.data.decode import write_all
 from resight.errors import GalleryError
 from resight.files import as_json
+from resight.gallery.folder import telling
 
 if TYPE_CHECKING:
     from resight.gallery.gallery import Gallery
@@ -51,7 +54,8 @@ def log(gallery: Gallery, query: Query, answer: Answer, *, by: str) -> None:
 def digest_of(picture: Picture) -> str:
     """Of an image file, given by path or bytes, that of its bytes; otherwise that of its pixels."""
     if isinstance(picture, str | Path):
-        data = Path(picture).read_bytes()
+        with telling(f"cannot read {picture} again, to log the search"):
+            data = Path(picture).read_bytes()
     elif isinstance(picture, bytes):
         data = picture
     else:
@@ -66,16 +70,29 @@ def _plain(where: Filter) -> dict[str, Any]:
 
 
 def _append(file: Path, line: bytes) -> None:
+    """Append a line whole, or leave the file as it was."""
     try:
-        with open(file, "ab", opener=_private) as log:
+        with open(file, "a+b", buffering=0, opener=_private) as log:
             fcntl.flock(log, fcntl.LOCK_EX)  # lines of several processes do not mix
-            log.write(line)
-            log.flush()
-            os.fsync(log.fileno())
+            before = log.seek(0, os.SEEK_END)
+            try:
+                write_all(log, _end_of_torn_line(log) + line)
+                os.fsync(log.fileno())
+            except OSError:
+                log.truncate(before)
+                raise
     except OSError as error:
         raise GalleryError(
             f"the search cannot be logged in {file}: {error.strerror}; nothing is answered"
         ) from error
+
+
+def _end_of_torn_line(log: io.FileIO) -> bytes:
+    """What must come before the next line where a power cut tore the last one."""
+    if not log.seek(0, os.SEEK_END):
+        return b""
+    log.seek(-1, os.SEEK_END)
+    return b"" if log.read(1) == b"\n" else b"\n"
 
 
 def _private(file: str, flags: int) -> int:

@@ -37,11 +37,11 @@ def read_clusters(folder: Path) -> Clusters:
     try:
         table = pq.read_table(file, columns=["source", "path", "label"])
         labels = table["label"].to_numpy().astype(np.int64)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        crops = zip(table["source"].to_pylist(), table["path"].to_pylist(), strict=True)
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise GalleryError(
             f"{file} cannot be read ({error}): delete it, and index again to write it anew"
         ) from error
-    crops = zip(table["source"].to_pylist(), table["path"].to_pylist(), strict=True)
     return Clusters(tuple(crops), labels)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from resight.clustering.constraints import check
 from resight.data import feedback
 from resight.data.feedback import Crop, Decision
-from resight.errors import GalleryError
+from resight.errors import GalleryError, MissingError
 from resight.gallery.gallery import Gallery
 from resight.gallery.individuals import Individuals, find_ids
 from resight.gallery.searching import stored
@@ -29,49 +29,70 @@ def decide(
     same, different: pairs of ids. forget: pairs of which nothing is said any more. by: who decides.
     The last word on a pair counts. Returns how many were kept: all, or none after an error.
 
-    Raises Contradiction for what other decisions rule out, GalleryError for an id that is not there
-    or paired with itself.
+    Raises Contradiction for what other decisions rule out, MissingError for an id that is not
+    there, GalleryError for one that is paired with itself.
     """
     told = [(pair, True) for pair in same] + [(pair, False) for pair in different]
     return _keep(gallery, [*told, *((pair, None) for pair in forget)], by)
+
+
+def decided(gallery: Gallery) -> tuple[Decision, ...]:
+    """The decisions that count, newest first; read again only after their file changed.
+
+    Crops are named by source and path: `find_ids` tells their ids. Raises DataError for a damaged
+    file.
+    """
+    return gallery.remember(decided, (feedback.NAME,), _newest_first)
 
 
 def merge(gallery: Gallery, labels: Sequence[int], *, by: str = "") -> int:
     """Decide that clusters show one individual; returns how many decisions that took.
 
     What was said before of crops in different ones of them, that they differ, is taken back.
-    Raises GalleryError for a cluster that is not there.
+    Raises MissingError for a cluster that is not there.
     """
-    clusters = [_members(gallery, label) for label in dict.fromkeys(labels)]
-    first = [members[0] for members in clusters]
-    same = [(first[0], other) for other in first[1:]]
-    forget = _said_across(gallery, clusters, same=False)
-    return decide(gallery, same=same, forget=_without(forget, same), by=by)
+    with gallery.writing():
+        clusters = [_members(gallery, label) for label in dict.fromkeys(labels)]
+        first = [members[0] for members in clusters]
+        same = [(first[0], other) for other in first[1:]]
+        forget = _said_across(gallery, clusters, same=False)
+        return decide(gallery, same=same, forget=_without(forget, same), by=by)
 
 
 def split(gallery: Gallery, label: int, ids: Sequence[int], *, by: str = "") -> int:
     """Decide that these crops of a cluster are one individual, and none of the others in it.
 
     Returns how many decisions that took. What was said before, that some of them are the same as
-    some of the others, is taken back. Raises GalleryError for a cluster that is not there, for
-    crops outside of it, and for none or all.
+    some of the others, is taken back. Raises MissingError for a cluster that is not there,
+    GalleryError for crops outside of it, and for none or all.
     """
-    members, leaving = _members(gallery, label), list(dict.fromkeys(ids))
-    strange = [crop_id for crop_id in leaving if crop_id not in members]
-    if strange:
-        raise GalleryError(f"crop {strange[0]} is not in cluster {label}")
+    with gallery.writing():
+        leaving, rest = _parted(_members(gallery, label), ids, label)
+        different = [(leaving[0], other) for other in rest]
+        forget = _said_across(gallery, [leaving, rest], same=True)
+        return decide(
+            gallery,
+            same=[(leaving[0], other) for other in leaving[1:]],
+            different=different,
+            forget=_without(forget, different),
+            by=by,
+        )
+
+
+def _newest_first(gallery: Gallery) -> tuple[Decision, ...]:
+    return feedback.read(gallery.path)[::-1]
+
+
+def _parted(members: Sequence[int], ids: Sequence[int], label: int) -> tuple[list[int], list[int]]:
+    """The crops of a cluster that leave it, and the rest."""
+    leaving, there = dict.fromkeys(ids), frozenset(members)
+    strange = next((crop_id for crop_id in leaving if crop_id not in there), None)
+    if strange is not None:
+        raise GalleryError(f"crop {strange} is not in cluster {label}")
     rest = [crop_id for crop_id in members if crop_id not in leaving]
     if not leaving or not rest:
         raise GalleryError(f"give some of the {len(members)} crops of cluster {label}, not all")
-    different = [(leaving[0], other) for other in rest]
-    forget = _said_across(gallery, [leaving, rest], same=True)
-    return decide(
-        gallery,
-        same=[(leaving[0], other) for other in leaving[1:]],
-        different=different,
-        forget=_without(forget, different),
-        by=by,
-    )
+    return list(leaving), rest
 
 
 def _said_across(gallery: Gallery, groups: Sequence[Sequence[int]], *, same: bool) -> list[Ids]:
@@ -94,14 +115,13 @@ def _without(pairs: Sequence[Ids], others: Sequence[Ids]) -> list[Ids]:
 
 
 def _keep(gallery: Gallery, told: Sequence[tuple[Ids, bool | None]], by: str) -> int:
-    crops = _crops(gallery, [crop_id for pair, _ in told for crop_id in pair])
+    itself = next((a for (a, b), _ in told if a == b), None)
+    if itself is not None:
+        raise GalleryError(f"crop {itself} is paired with itself")
     now = time.time()
-    new = []
-    for (a, b), same in told:
-        if a == b:
-            raise GalleryError(f"crop {a} is paired with itself")
-        new.append(Decision(crops[a], crops[b], same, now, by))
-    with gallery.writing():
+    with gallery.writing():  # or a crop that is being deleted could be named afterwards
+        crops = _crops(gallery, [crop_id for pair, _ in told for crop_id in pair])
+        new = [Decision(crops[a], crops[b], same, now, by) for (a, b), same in told]
         pairs = feedback.pairs([*feedback.read(gallery.path), *new])
         check(pairs.must, pairs.cannot, pairs.names)
         feedback.append(gallery.path / feedback.NAME, new)
@@ -119,5 +139,5 @@ def _members(gallery: Gallery, label: int) -> list[int]:
     ids = find_ids(gallery, Individuals.of(gallery).members(label))
     there: list[int] = ids[ids >= 0].tolist()
     if not there:
-        raise GalleryError(f"{gallery.path} has no cluster {label}")
+        raise MissingError(f"{gallery.path} has no cluster {label}")
     return there

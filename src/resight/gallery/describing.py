@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags
 
-from resight.data.decode import Cut, Source, decode, read_file
+from resight.data.decode import Cut, Source, read_file, upright_size
 from resight.gallery.records import NO_ROW, NO_TRACK, Rows
 from resight.records import Crops, IntArray
 
@@ -99,7 +99,7 @@ def _original_size(picture: Picture) -> tuple[int, int]:
     if isinstance(picture, str | os.PathLike):
         picture = read_file(os.fspath(picture))
     if isinstance(picture, bytes):
-        return decode(picture, size=(1, 1))[1]
+        return upright_size(picture)
     with suppress(Exception):  # a broken note about the picture does not break it
         if picture.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS:
             return picture.width, picture.height

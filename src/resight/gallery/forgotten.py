@@ -14,6 +14,7 @@ import numpy as np
 
 from resight.errors import GalleryError
 from resight.files import write_atomically
+from resight.gallery.folder import telling
 from resight.gallery.records import Rows
 from resight.records import BoolArray
 
@@ -22,14 +23,12 @@ FILE = "forgotten.txt"
 
 def forget(folder: Path, rows: Rows) -> None:
     """Note that these crops were deleted; it is on the disk when this returns."""
-    lines = "".join(f"{digest}\n" for digest in _digests(rows))
-    try:
-        with open(folder / FILE, "a") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise GalleryError(f"cannot write {folder / FILE}: {error.strerror}") from error
+    # The empty line keeps a last one that a power cut tore apart from the first of these.
+    lines = "\n".join(["", *_digests(rows), ""])
+    with telling(f"cannot write {folder / FILE}"), open(folder / FILE, "a") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def are_forgotten(folder: Path, rows: Rows) -> BoolArray:
@@ -60,4 +59,5 @@ def _read(folder: Path) -> set[str]:
 
 def _digests(rows: Rows) -> list[str]:
     named = zip(rows.sources, rows.paths, rows.stamps, strict=True)
-    return [blake2b("\0".join(crop).encode(), digest_size=12).hexdigest() for crop in named]
+    texts = ("\0".join(crop).encode("utf-8", "surrogatepass") for crop in named)
+    return [blake2b(text, digest_size=12).hexdigest() for text in texts]

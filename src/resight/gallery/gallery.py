@@ -10,49 +10,53 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from resight.data import feedback
 from resight.errors import GalleryError
+from resight.files import digest_of
 from resight.gallery import forgotten
 from resight.gallery import settings as files
 from resight.gallery.clusters import forget_clusters
 from resight.gallery.describing import describe
+from resight.gallery.folder import SCRATCH, STORE, make_free, remove_drafts, telling
 from resight.gallery.records import NO_TRACK, Filter, IndexState, Rows
 from resight.gallery.settings import Policy, Settings
 from resight.gallery.store import FILES, Store, open_store
+from resight.gallery.stores.checks import check_texts
+from resight.gallery.telling import without_password
 from resight.gallery.thumbnails import FOLDER, Thumbnails
 from resight.gallery.writer import Writer
 from resight.records import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    from resight.evaluation.calibration import Threshold
+    from resight.evaluation.threshold import Threshold
     from resight.inference import Embedder, Picture
 
 Made = TypeVar("Made")
 
-STORE = "store"
-SCRATCH = ".decoding"
 DAY = 86_400.0
 _BLOCK = 65_536
+_LARGEST = np.iinfo(np.int64).max
+
+_State: TypeAlias = tuple[int, int, int]
 
 
 class Gallery:
     """An open gallery; safe to use from several threads, with one writer at a time.
 
-    path: its folder. settings: see there. store: its rows and embeddings. thumbnails: its pictures.
-    threshold: what `resight calibrate` found for the encoder, None where it was not run.
+    path: its folder. store: its rows and embeddings. threshold: what `resight calibrate` found for
+    the encoder, None where it was not run.
     """
 
     def __init__(self, path: Path, settings: Settings, store: Store, *, device: str) -> None:
         self.path = path
-        self.settings = settings
         self.store = store
         self.threshold: Threshold | None = files.read_threshold(path)
-        self.thumbnails = Thumbnails(path / FOLDER, settings.thumbnails)
+        self._settings: tuple[_State | None, Settings] = None, settings
         self._device = device
         self._embedder: Embedder | None = None
         self._opening = threading.Lock()
@@ -74,34 +78,36 @@ class Gallery:
     ) -> Gallery:
         """A new, empty gallery with the encoder of `model`, a run folder or one like it.
 
-        path: a folder that is absent or empty; only its owner may read it. address: of the store,
-        see `open_store`. thumbnails, retention_days, log_searches: see `Settings`.
+        path: a folder that is absent or empty; only its owner may read it from then on. address: of
+        the store, see `open_store`. thumbnails, retention_days, log_searches: see `Settings`.
         Raises GalleryError when there is something already or no encoder, ConfigError and
         StoreError for a store that cannot be used.
         """
-        from resight.inference.embedder import digest_of
-
         folder, source = Path(path), Path(model)
         settings = Settings(
             store=address,
             dim=files.dim_of(source),
-            digest=digest_of(source / files.WEIGHTS),
+            digest="",
             thumbnails=thumbnails,
             retention_days=retention_days,
             log_searches=log_searches,
             created=files.now_utc(),
         )
-        _check_free(folder)
+        make_free(folder)
         with Writer(folder).hold():
+            make_free(folder)  # another process may have made it meanwhile
             files.copy_model(source, folder)
             files.copy_threshold(source, folder)
+            # Of the copy: the run may be in training, and write other weights meanwhile.
+            settings = replace(settings, digest=digest_of(folder / files.WEIGHTS))
             store = open_store(address, folder / STORE, dim=settings.dim, create=True)
+            _check_empty(store, address)
             settings.write(folder)
         return cls(folder, settings, store, device=device)
 
     @classmethod
     def open(cls, path: str | Path, *, device: str = "auto") -> Gallery:
-        """An existing gallery. Raises GalleryError when `path` is none, StoreError for its store.
+        """An existing gallery. Raises MissingError when `path` is none, StoreError for its store.
 
         device: where the encoder runs once it is needed.
         """
@@ -109,6 +115,20 @@ class Gallery:
         settings = Settings.read(folder)
         store = open_store(settings.store, folder / STORE, dim=settings.dim)
         return cls(folder, settings, store, device=device)
+
+    @property
+    def settings(self) -> Settings:
+        """What it keeps; read again when another process changed it."""
+        state = self._state(files.FILE)
+        known = self._settings
+        if known[0] != state:
+            known = self._settings = state, Settings.read(self.path)
+        return known[1]
+
+    @property
+    def thumbnails(self) -> Thumbnails:
+        """Its pictures."""
+        return Thumbnails(self.path / FOLDER, self.settings.thumbnails)
 
     @property
     def embedder(self) -> Embedder:
@@ -197,6 +217,7 @@ class Gallery:
         self, vectors: FloatArray, rows: Rows, pixels: npt.NDArray[np.uint8], sizes: IntArray
     ) -> IntArray:
         """`add_embedded` from any thread, for a caller that holds `writing` already."""
+        check_texts(rows)
         crops = list(zip(rows.sources, rows.paths, strict=True))
         self.thumbnails.write(crops, pixels, sizes)
         stored = replace(rows, added=np.full(len(rows), time.time()))
@@ -218,7 +239,8 @@ class Gallery:
         not bring them back.
         """
         with self.writing():
-            rows = self.present(np.unique(np.asarray(ids, np.int64)))
+            self.clear_up()
+            rows = self.present(np.unique(_as_ids(ids)))
             if not len(rows):
                 return 0
             if forget:
@@ -256,9 +278,22 @@ class Gallery:
     def optimise(self) -> IndexState:
         """Clear away what deleted and interrupted work left, and build the search index."""
         with self.writing():
-            shutil.rmtree(self.path / SCRATCH, ignore_errors=True)
-            self.thumbnails.sweep(self._crops())
+            self.clear_up(thoroughly=True)
             return self.store.optimise()
+
+    def clear_up(self, *, thoroughly: bool = False) -> None:
+        """Remove what killed work left: drafts, decoded crops, and pictures that have no row.
+
+        Pictures are looked through where indexing was killed, or always with `thoroughly`.
+        Raises GalleryError when something cannot be removed.
+        """
+        scratch = self.path / SCRATCH
+        with self.writing(), telling(f"cannot clear up {self.path}"):
+            if thoroughly or scratch.exists():
+                self.thumbnails.sweep(self._crops())
+            if scratch.exists():
+                shutil.rmtree(scratch)
+            remove_drafts(self.path)
 
     def change(
         self, *, thumbnails: Policy, retention_days: float | None, log_searches: bool
@@ -268,22 +303,23 @@ class Gallery:
         Raises GalleryError for a policy that keeps more than the pictures there are, ConfigError
         for values that `Settings` refuses.
         """
-        changed = replace(
-            self.settings,
-            thumbnails=thumbnails,
-            retention_days=retention_days,
-            log_searches=log_searches,
-        )
         policies = get_args(Policy)
-        if policies.index(thumbnails) < policies.index(self.settings.thumbnails):
-            raise GalleryError(
-                f"{self.path} has thumbnails {self.settings.thumbnails!r}, and what was not kept "
-                "cannot be brought back: index into a new gallery"
-            )
         with self.writing():
+            now = self.settings
+            changed = replace(
+                now,
+                thumbnails=thumbnails,
+                retention_days=retention_days,
+                log_searches=log_searches,
+            )
+            if policies.index(thumbnails) < policies.index(now.thumbnails):
+                raise GalleryError(
+                    f"{self.path} has thumbnails {now.thumbnails!r}, and what was not kept cannot "
+                    "be brought back: index into a new gallery"
+                )
+            if thumbnails != now.thumbnails:  # before it is noted: killed here, it is done again
+                self.thumbnails.restrict(thumbnails)
             changed.write(self.path)
-            self.thumbnails = self.thumbnails.restrict(thumbnails)
-            self.settings = changed
 
     def take_threshold(self, model: Path) -> None:
         """Take over the calibrated threshold of the run that the encoder comes from, if any."""
@@ -292,16 +328,25 @@ class Gallery:
             self.threshold = files.read_threshold(self.path)
 
     def present(self, ids: IntArray) -> Rows:
-        """The rows of those of these ids that are there."""
-        try:
-            return self.store.rows(ids)
-        except KeyError:
-            there = [crop_id for crop_id in ids.tolist() if self._has(crop_id)]
-            return self.store.rows(np.array(there, dtype=np.int64))
+        """The rows of those of these ids that are there, in their order."""
+        while True:
+            try:
+                return self.store.rows(ids)
+            except KeyError:
+                there = ids[np.isin(ids, self.store.select())]
+                if len(there) == len(ids):
+                    raise
+                ids = there  # of which some may be deleted before they are read
+
+    def has(self, crop_id: int) -> bool:
+        """Whether there is such a crop."""
+        if not 0 <= crop_id <= _LARGEST:
+            return False
+        return bool((self.store.select(after=crop_id - 1, limit=1) == crop_id).any())
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only writer; raises GalleryError when another process stays one."""
+        """Be the only writer; raises BusyError when another process stays one."""
         with self._writer.hold():
             yield
 
@@ -324,15 +369,12 @@ class Gallery:
     def __exit__(self, *told: object) -> None:
         self.close()
 
-    def _state(self, name: str) -> tuple[int, int, int] | None:
+    def _state(self, name: str) -> _State | None:
         try:
             status = (self.path / name).stat()
         except FileNotFoundError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
-
-    def _has(self, crop_id: int) -> bool:
-        return bool((self.store.select(after=crop_id - 1, limit=1) == crop_id).any())
 
     def _crops(self) -> Iterator[tuple[str, str]]:
         """Source and path of every row."""
@@ -342,18 +384,16 @@ class Gallery:
             yield from zip(rows.sources, rows.paths, strict=True)
 
 
-def _check_free(folder: Path) -> None:
-    """Raise GalleryError unless `folder` can become a gallery; make it."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        taken = [file.name for file in folder.iterdir() if file.name not in _LEFT_OVER]
-    except OSError as error:
-        raise GalleryError(f"cannot write to {folder}: {error.strerror}") from error
-    if files.FILE in taken:
-        raise GalleryError(f"{folder} is a gallery already: open it, or choose another folder")
-    if taken:
-        raise GalleryError(f"{folder} holds other files: choose a new or empty folder")
+def _check_empty(store: Store, address: str) -> None:
+    """Raise GalleryError for a store with rows, whose encoder is not known."""
+    if len(store.select(limit=1)):
+        store.close()
+        raise GalleryError(
+            f"the store at {without_password(address)} holds crops of another gallery: give each "
+            "gallery a table, a collection or a folder of its own"
+        )
 
 
-# What a start that was cut short leaves; gallery.json is written last.
-_LEFT_OVER = {".lock", files.WEIGHTS, files.DESCRIPTION, "threshold.json", STORE}
+def _as_ids(ids: Sequence[int] | IntArray) -> IntArray:
+    """Those of these numbers that can be ids."""
+    return np.array([crop_id for crop_id in ids if 0 <= crop_id <= _LARGEST], dtype=np.int64)

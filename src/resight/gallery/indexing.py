@@ -14,11 +14,14 @@ import numpy as np
 
 from resight import progress
 from resight.data import Broken
+from resight.errors import GalleryError
 from resight.gallery import forgotten
 from resight.gallery.decoding import Decoded, decoded
 from resight.gallery.describing import GONE, describe_crops, source_files
-from resight.gallery.gallery import SCRATCH, Gallery
+from resight.gallery.folder import SCRATCH
+from resight.gallery.gallery import Gallery
 from resight.gallery.records import NO_ROW, Filter, IndexState, Rows
+from resight.gallery.stores.checks import check_texts
 from resight.records import BoolArray, Crops, FloatArray, IntArray
 
 EMBEDDED_AT_ONCE = 256
@@ -77,15 +80,20 @@ def index(
     gone. restore: also crops that were deleted from the gallery, or expired, which stay out
     otherwise until their file changes. workers: decoding processes, by default one per core.
 
-    Raises GalleryError when another process writes to the gallery or the disk cannot be written,
-    StoreError when the store fails; what is committed stays.
+    Raises BusyError when another process writes to the gallery, GalleryError when the disk cannot
+    be written or none of the listed files is there, StoreError when the store fails or cannot keep
+    a name; what is committed stays.
     """
     with gallery.writing():
+        gallery.clear_up()
         expired = gallery.expire()
         listed = describe_crops(crops)
+        check_texts(listed)
         if restore:
             forgotten.restore(gallery.path, listed)
         plan = _compare(gallery, listed, crops, complete=complete)
+        if not keep_missing:
+            _check_there(gallery, listed, crops)
         removed = 0 if keep_missing else gallery.delete(plan.gone, forget=False)
         _relabel(gallery, listed, plan)
         broken, seconds = _embed(gallery, crops, listed, plan.due, workers)
@@ -140,6 +148,17 @@ def _compare(gallery: Gallery, listed: Rows, crops: Crops, *, complete: bool) ->
         gone=np.union1d(others, known[is_stored & ~is_there]),
         forgotten=int(np.count_nonzero(is_forgotten)),
     )
+
+
+def _check_there(gallery: Gallery, listed: Rows, crops: Crops) -> None:
+    """Raise GalleryError where all files are away, as when their disk is, before all rows go."""
+    source = Filter(source=str(crops.root))
+    if set(listed.stamps) == {GONE} and len(gallery.store.select(source, limit=1)):
+        raise GalleryError(
+            f"none of the {len(listed):,} files that are listed in {crops.root} is there: if their "
+            "disk is away, bring it back; --keep-missing keeps their crops, and `resight gallery "
+            f"delete {gallery.path} ID…` deletes them"
+        )
 
 
 def _changes(gallery: Gallery, listed: Rows, known: IntArray) -> tuple[BoolArray, BoolArray]:

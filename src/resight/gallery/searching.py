@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from resight.data.tables import suggestion
-from resight.errors import ConfigError, GalleryError
+from resight.errors import BusyError, ConfigError, GalleryError, MissingError
 from resight.gallery import audit
 from resight.gallery.gallery import Gallery
 from resight.gallery.records import ALL, NO_ROW, NO_TRACK, Filter, Rows
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
     from resight.inference import Picture
 
 CANDIDATES = 100
+_MANY = 10_000
 _ATTEMPTS = 3
 _SHOWN = 6
 
+Made = TypeVar("Made")
 Embed = Callable[[Sequence["Picture"]], FloatArray]
 
 
@@ -105,25 +108,27 @@ def search(gallery: Gallery, query: Query, *, by: str = "", embed: Embed | None 
     by: who asks, for galleries that log searches. embed: pictures to (N, D) unit rows, by default
     the gallery's encoder.
 
-    Raises GalleryError for an empty gallery, a stored crop or a camera that it does not have, and
-    for accepted_only without a threshold; DataError for a picture that cannot be read.
+    Raises MissingError for a stored crop that it does not have, GalleryError for an empty gallery,
+    an unknown camera, and accepted_only without a threshold; DataError for a picture that cannot be
+    read.
     """
     started = time.perf_counter()
     _check(gallery, query)
     vector = _vector(gallery, query, embed)
     where = _where(gallery, query)
-    for _ in range(_ATTEMPTS):
-        try:
-            answer = _answer(gallery, query, vector, where)
-            break
-        except KeyError:  # deleted between the search and its answer
-            continue
-    else:
-        raise GalleryError(f"{gallery.path} changes faster than it can be searched: try again")
+    answer = settled(gallery, lambda: _answer(gallery, query, vector, where))
     answer = replace(answer, seconds=time.perf_counter() - started)
     if gallery.settings.log_searches:
         audit.log(gallery, query, answer, by=by)
     return answer
+
+
+def settled(gallery: Gallery, find: Callable[[], Made]) -> Made:
+    """`find()`, again where a crop was deleted between its being found and being read."""
+    for _ in range(_ATTEMPTS):
+        with suppress(KeyError):
+            return find()
+    raise BusyError(f"{gallery.path} changes faster than it can be searched: try again")
 
 
 def hits_of(gallery: Gallery, rows: Rows, similarities: FloatArray) -> tuple[Hit, ...]:
@@ -159,14 +164,13 @@ def check_cameras(gallery: Gallery, where: Filter) -> None:
 
 
 def stored(gallery: Gallery, ids: Sequence[int]) -> tuple[Rows, FloatArray]:
-    """Rows and embeddings (N, D) of stored crops; raises GalleryError for one that is not there."""
-    wanted = np.array(ids, dtype=np.int64)
+    """Rows and embeddings (N, D) of stored crops; raises MissingError for one that is not there."""
     try:
+        wanted = np.array(ids, dtype=np.int64)
         return gallery.store.rows(wanted), gallery.store.vectors(wanted)
-    except KeyError as error:
-        there = set(gallery.present(wanted).ids.tolist())
-        missing = next((crop_id for crop_id in ids if crop_id not in there), ids[0])
-        raise GalleryError(f"{gallery.path} has no crop {missing}") from error
+    except (KeyError, OverflowError) as error:
+        missing = next((crop_id for crop_id in ids if not gallery.has(crop_id)), ids[0])
+        raise MissingError(f"{gallery.path} has no crop {missing}") from error
 
 
 def _check(gallery: Gallery, query: Query) -> None:
@@ -210,12 +214,16 @@ def _where(gallery: Gallery, query: Query) -> Filter:
 
 def _answer(gallery: Gallery, query: Query, vector: FloatArray, where: Filter) -> Answer:
     depth = max(query.k, CANDIDATES) if query.rerank else query.k
+    if depth > _MANY:  # stores make room for as many as they are asked for
+        depth = max(1, min(depth, gallery.store.count(where)))
     found = gallery.store.search(vector, depth, where, exact=query.exact)
     there = found.ids[0] != NO_ROW
     ids, similarities = found.ids[0][there], found.similarities[0][there]
     threshold = gallery.threshold
     unknown = None if threshold is None else not bool(threshold.accepts(similarities).any())
-    order = _reranked(gallery, vector, ids) if query.rerank else np.arange(len(ids))
+    order = np.arange(len(ids))
+    if query.rerank:
+        order[:CANDIDATES] = _reranked(gallery, vector, ids[:CANDIDATES])
     if query.accepted_only and threshold is not None:
         order = order[threshold.accepts(similarities[order])]
     order = order[: query.k]

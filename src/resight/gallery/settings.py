@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from resight.errors import ConfigError, GalleryError
-from resight.evaluation.calibration import FILE as THRESHOLD
-from resight.evaluation.calibration import Threshold
+from resight.errors import ConfigError, GalleryError, MissingError, RunError
+from resight.evaluation.threshold import FILE as THRESHOLD
+from resight.evaluation.threshold import Threshold
 from resight.files import as_json, write_atomically
 from resight.parts import from_plain
 
@@ -57,12 +57,14 @@ class Settings:
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
-        """The settings of a gallery; raises GalleryError when `folder` is none that we can read."""
+        """The settings of a gallery; raises MissingError when `folder` is none, GalleryError when
+        they cannot be read.
+        """
         file = folder / FILE
         try:
             plain = dict(json.loads(file.read_text()))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise GalleryError(
+            raise MissingError(
                 f"{folder} is not a gallery (it has no {FILE}): make one with "
                 f"`resight index RUN DATA --gallery {folder}`"
             ) from error
@@ -101,8 +103,15 @@ def copy_threshold(model: Path, folder: Path) -> None:
 
 
 def read_threshold(folder: Path) -> Threshold | None:
-    """The calibrated threshold of a gallery, None without one."""
-    return Threshold.read(folder) if (folder / THRESHOLD).is_file() else None
+    """The calibrated threshold of a gallery, None without one; GalleryError for a damaged one."""
+    if not (folder / THRESHOLD).is_file():
+        return None
+    try:
+        return Threshold.read(folder)
+    except RunError as error:
+        raise GalleryError(
+            f"{error}; or delete it from the gallery, and index again to take over that of the run"
+        ) from error
 
 
 def dim_of(model: Path) -> int:

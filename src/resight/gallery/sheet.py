@@ -19,6 +19,7 @@ from resight.inference import Picture, to_pixels
 
 HEIGHT, NARROWEST, WIDEST = 192, 96, 288
 COLUMNS = 8
+MOST = 400
 FRAME, GAP, MARGIN, HEADING, CAPTION = 5, 18, 28, 48, 62
 PAPER, INK, SOFT, BLANK = "#ffffff", "#1b2330", "#566173", "#e3e7ec"
 ACCEPTED, REJECTED, UNJUDGED = "#00785a", "#808996", "#c9cfd6"
@@ -28,7 +29,7 @@ Place = tuple[int, int, int, int]
 
 
 def answer_sheet(gallery: Gallery, query: Query, answer: Answer, path: Path) -> Path:
-    """Write a PNG of the query's pictures and of the hits to `path`, and return that.
+    """Write a PNG of the query's pictures and of the first 400 hits to `path`, and return that.
 
     The query's pictures are in the first column, as many as the hits have rows. Each hit has its
     rank, similarity, camera and time; accepted ones have a green frame and a check mark, others a
@@ -36,7 +37,8 @@ def answer_sheet(gallery: Gallery, query: Query, answer: Answer, path: Path) -> 
     grey.
     Raises ResightError when the file cannot be written.
     """
-    found = [_stored(gallery, hit.source, hit.path) for hit in answer.hits]
+    hits = answer.hits[:MOST]
+    found = [_stored(gallery, hit.source, hit.path) for hit in hits]
     columns, rows = min(COLUMNS, max(1, len(found))), max(1, math.ceil(len(found) / COLUMNS))
     asked = _queries(gallery, query, rows)
     widest = max(picture.width for picture in [*asked, *found])
@@ -45,14 +47,16 @@ def answer_sheet(gallery: Gallery, query: Query, answer: Answer, path: Path) -> 
     size = (2 * MARGIN + GAP + (columns + 1) * pitch[0], 2 * MARGIN + HEADING + rows * pitch[1])
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, MARGIN), verdict(gallery, answer), INK, ImageFont.load_default(22))
+    heading = verdict(gallery, answer)
+    heading += f"; the first {MOST} are shown" if len(answer.hits) > MOST else ""
+    draw.text((MARGIN, MARGIN), heading, INK, ImageFont.load_default(22))
     top = MARGIN + HEADING
     more = len(query.pictures) + len(query.ids) - len(asked)
     for row, picture in enumerate(asked):
         place = (MARGIN, top + row * pitch[1])
         lines = ["query", f"and {more} more" if more and picture is asked[-1] else ""]
         _cell(sheet, (*place, place[0] + cell[0], place[1] + cell[1]), picture, INK, lines)
-    for rank, (hit, picture) in enumerate(zip(answer.hits, found, strict=True)):
+    for rank, (hit, picture) in enumerate(zip(hits, found, strict=True)):
         left = MARGIN + GAP + (1 + rank % COLUMNS) * pitch[0]
         upper = top + rank // COLUMNS * pitch[1]
         box = (left, upper, left + cell[0], upper + cell[1])
@@ -93,10 +97,11 @@ def _given(picture: Picture) -> Image.Image:
 
 
 def _stored(gallery: Gallery, source: str, path: str) -> Image.Image:
-    data = gallery.thumbnails.read(source, path)
-    if data is None:
+    data = gallery.thumbnails.read(source, path) or b""
+    try:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+    except Exception:  # none is kept, or a power cut left a part of it
         return Image.new("RGB", (HEIGHT // 2, HEIGHT), BLANK)
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
     return picture.resize(_fitted(*picture.size), Image.Resampling.LANCZOS)
 
 

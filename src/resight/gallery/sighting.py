@@ -9,8 +9,9 @@ import numpy as np
 
 from resight.gallery.gallery import Gallery
 from resight.gallery.individuals import Individuals, Named, find_ids
-from resight.gallery.records import NO_ROW, Filter
-from resight.gallery.searching import Hit, hits_of, stored
+from resight.gallery.records import NO_ROW, Filter, Rows
+from resight.gallery.searching import Hit, hits_of, settled, stored
+from resight.records import FloatArray
 
 Why: TypeAlias = Literal["query", "confirmed", "cluster", "found"]
 
@@ -32,11 +33,39 @@ class Sighting:
 def sightings(gallery: Gallery, crop_id: int) -> tuple[Sighting, ...]:
     """What is known and believed to show the individual of a stored crop, by time, then by id.
 
-    Crops of unknown time come last. Of those that only the threshold tells, the 500 most similar
-    are taken, without those that people said to be different. Raises GalleryError when there is no
-    such crop.
+    Crops of unknown time come last, those past the retention not at all. Of those that only the
+    threshold tells, the 500 most similar are taken, without those that people said to be different.
+    Raises MissingError when there is no such crop.
     """
+    return settled(gallery, lambda: _sightings(gallery, crop_id))
+
+
+def delete_individual(gallery: Gallery, crop_id: int) -> int:
+    """Delete all sightings of a stored crop's individual, and all that is derived from them.
+
+    Rows, embeddings, thumbnails, decisions and labels of clusters go, also those past the
+    retention, and the store is compacted, so that nothing is left on the disk of the gallery.
+    Returns how many crops were deleted; raises MissingError when there is no such crop.
+    """
+    with gallery.writing():
+        row, vector = stored(gallery, [crop_id])
+        deleted = gallery.delete(list(_reasons(gallery, row, vector)))
+        gallery.store.optimise()
+    return deleted
+
+
+def _sightings(gallery: Gallery, crop_id: int) -> tuple[Sighting, ...]:
     row, vector = stored(gallery, [crop_id])
+    why = _reasons(gallery, row, vector)
+    shown = np.setdiff1d(np.array(list(why), dtype=np.int64), gallery.past())
+    rows = gallery.present(shown)
+    similarities = gallery.store.vectors(rows.ids) @ vector[0]
+    found = [Sighting(hit, why[hit.id]) for hit in hits_of(gallery, rows, similarities)]
+    return tuple(sorted(found, key=_by_time))
+
+
+def _reasons(gallery: Gallery, row: Rows, vector: FloatArray) -> dict[int, Why]:
+    """The ids of all sightings, and why each is one. row, vector: (1, D) of the crop."""
     crop = (row.sources[0], row.paths[0])
     why = _known(gallery, crop)
     threshold = gallery.threshold
@@ -46,24 +75,7 @@ def sightings(gallery: Gallery, crop_id: int) -> tuple[Sighting, ...]:
         found = gallery.store.search(vector, MOST_FOUND, Filter(without=without))
         accepted = threshold.accepts(found.similarities[0]) & (found.ids[0] != NO_ROW)
         why |= dict.fromkeys(found.ids[0][accepted].tolist(), "found")
-    rows = gallery.present(np.array(sorted(why)))
-    similarities = gallery.store.vectors(rows.ids) @ vector[0]
-    shown = [Sighting(hit, why[hit.id]) for hit in hits_of(gallery, rows, similarities)]
-    return tuple(sorted(shown, key=_by_time))
-
-
-def delete_individual(gallery: Gallery, crop_id: int) -> int:
-    """Delete all sightings of a stored crop's individual, and all that is derived from them.
-
-    Rows, embeddings, thumbnails, decisions and labels of clusters go, and the store is compacted,
-    so that nothing is left on the disk of the gallery. Returns how many crops were deleted; raises
-    GalleryError when there is no such crop.
-    """
-    with gallery.writing():
-        ids = [sighting.hit.id for sighting in sightings(gallery, crop_id)]
-        deleted = gallery.delete(ids)
-        gallery.store.optimise()
-    return deleted
+    return why
 
 
 def _known(gallery: Gallery, crop: Named) -> dict[int, Why]:

@@ -15,13 +15,15 @@ SERVERS = {
     "milvus": "resight.gallery.stores.milvus",
     "postgresql": "resight.gallery.stores.postgres",
 }
+OTHER_SPELLINGS = {"postgres": "postgresql"}
 
 
 class Store(Protocol):
     """N rows with an embedding each, of length 1; safe to use from several threads.
 
     Every call sees all changes that returned before it. What cannot be reached, written or
-    understood raises StoreError.
+    understood raises StoreError; BusyError where it helps to try again after another process is
+    done.
     """
 
     @property
@@ -33,7 +35,8 @@ class Store(Protocol):
 
         A row of the same source and path is replaced. Returns the (N,) new ids, larger than any
         before, in the order of the rows. Raises ValueError for another D, for values that are not
-        finite, or when a source and path occurs twice.
+        finite, or when a source and path occurs twice; StoreError for texts that no store can keep,
+        see `stores.checks.check_texts`.
         """
 
     def delete(self, ids: IntArray) -> int:
@@ -57,6 +60,9 @@ class Store(Protocol):
     def cameras(self) -> dict[str, int]:
         """How many rows each camera has, by name, in the names' order."""
 
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one; None when none has."""
+
     def search(
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False
     ) -> Hits:
@@ -79,7 +85,7 @@ def open_store(address: str, folder: Path, *, dim: int, create: bool = False) ->
     """The store at an address: "files" for the embedded one in `folder`, else a server's URL.
 
     "milvus+http://HOST:PORT/DATABASE?collection=NAME" (or +https, with user:password@) and
-    "postgresql://USER:PASSWORD@HOST/DATABASE?table=NAME" are servers.
+    "postgresql://USER:PASSWORD@HOST/DATABASE?table=NAME", or postgres://, are servers.
     dim: D. create: make what is missing; otherwise a store that is not there is an error.
 
     Raises ConfigError for an address of neither kind, StoreError when it cannot be opened or holds
@@ -91,6 +97,7 @@ def open_store(address: str, folder: Path, *, dim: int, create: bool = False) ->
         store: Store = FileStore.open(folder, dim=dim, create=create)
         return store
     scheme = address.partition(":")[0].partition("+")[0]
+    scheme = OTHER_SPELLINGS.get(scheme, scheme)
     if scheme not in SERVERS:
         known = ", ".join([FILES, *(f"{name}://…" for name in SERVERS)])
         # The address itself may hold a password.

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from resight.gallery.records import IndexState
 
 DATES_FROM = 1e8
+_NAMES = ("table=", "collection=")
 
 
 def told_time(seconds: float) -> str:
@@ -32,8 +33,18 @@ def told_index(state: IndexState) -> str:
 
 
 def without_password(address: str) -> str:
-    """The address of a store as it may be shown."""
+    """The address of a store as it may be shown: host, database and name, no part besides.
+
+    Whatever is not written as an address should be is left out: any part may be a password.
+    """
     if "://" not in address:
         return address
-    password = urlsplit(address).password
-    return address if password is None else address.replace(f":{password}@", ":***@", 1)
+    try:
+        parts = urlsplit(address)
+        place = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    except ValueError:
+        return address.partition("://")[0] + "://…"
+    if "@" in parts.path:
+        return f"{parts.scheme}://…"
+    names = [text for text in parts.query.split("&") if text.startswith(_NAMES)]
+    return f"{place}?{'&'.join(names)}" if names else place

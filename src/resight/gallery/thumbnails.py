@@ -24,6 +24,7 @@ from resight.records import IntArray
 FOLDER = "thumbnails"
 HEIGHT, WIDEST = 128, 384
 BLURRED_HEIGHT = 8
+SUFFIX = ".jpg"
 QUALITY = 85
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -33,7 +34,7 @@ class Thumbnails:
     """JPEG files below `folder`, named after source and path of their crop.
 
     A name does not depend on the row's id, so that pictures can be written before their rows are:
-    whatever interrupts the work, no row lacks its picture. policy: "keep"; "blur" for no more
+    whenever the work is killed, no row lacks its picture. policy: "keep"; "blur" for no more
     detail than 8 lines of pixels have, which hides faces; "none" for no pictures at all.
     """
 
@@ -94,15 +95,22 @@ class Thumbnails:
             file.unlink(missing_ok=True)
         return len(stray)
 
-    def restrict(self, policy: Policy) -> Thumbnails:
-        """Blur or remove what is kept, for a policy that keeps less than this one."""
-        if policy == "none":
-            shutil.rmtree(self.folder, ignore_errors=True)
-        elif policy == "blur" and self.policy == "keep":
-            for file in self.folder.glob("*/*.jpg"):
-                with Image.open(file) as picture:
-                    _save(_blurred(picture.convert("RGB"), picture.size), file)
-        return Thumbnails(self.folder, policy)
+    def restrict(self, policy: Policy) -> None:
+        """Blur or remove what is kept, for a policy that keeps less than this one.
+
+        Files that are no pictures go. Raises GalleryError when one cannot be changed.
+        """
+        try:
+            if policy == "none" and self.folder.exists():
+                shutil.rmtree(self.folder)
+            elif policy == "blur":
+                for file in list(self.folder.glob("*/*")):
+                    _blur(file)
+        except OSError as error:
+            raise GalleryError(
+                f"cannot change {error.filename or self.folder}: {error.strerror or error}; "
+                "pictures are left that should not be kept"
+            ) from error
 
     def _write_all(
         self, crops: Sequence[tuple[str, str]], pixels: npt.NDArray[np.uint8], sizes: IntArray
@@ -124,7 +132,7 @@ class Thumbnails:
 
     def _file(self, source: str, path: str) -> Path:
         name = _name(source, path)
-        return self.folder / name[:2] / f"{name}.jpg"
+        return self.folder / name[:2] / f"{name}{SUFFIX}"
 
 
 def fitted(size: IntArray) -> tuple[int, int]:
@@ -135,7 +143,8 @@ def fitted(size: IntArray) -> tuple[int, int]:
 
 
 def _name(source: str, path: str) -> str:
-    return blake2b(f"{source}\0{path}".encode(), digest_size=12).hexdigest()
+    named = f"{source}\0{path}".encode("utf-8", "surrogatepass")
+    return blake2b(named, digest_size=12).hexdigest()
 
 
 def _blurred(picture: Image.Image, shape: tuple[int, int]) -> Image.Image:
@@ -143,6 +152,21 @@ def _blurred(picture: Image.Image, shape: tuple[int, int]) -> Image.Image:
     width = max(1, round(BLURRED_HEIGHT * shape[0] / shape[1]))
     small = picture.resize((width, BLURRED_HEIGHT), Image.Resampling.BOX)
     return small.resize(shape, Image.Resampling.BICUBIC)
+
+
+def _blur(file: Path) -> None:
+    """Blur a picture in place; remove what is none, such as a draft of a killed process."""
+    data = io.BytesIO(file.read_bytes())
+    try:
+        with Image.open(data) as picture:
+            blurred = _blurred(picture.convert("RGB"), picture.size)
+    except Exception:  # Pillow's readers raise nearly anything for what is cut off
+        file.unlink()
+        return
+    if file.suffix == SUFFIX:
+        _save(blurred, file)
+    else:
+        file.unlink()
 
 
 def _save(picture: Image.Image, file: Path) -> None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from resight.errors import GalleryError
+from resight.errors import BusyError, GalleryError
+from resight.files import LOCK
 
 PATIENCE = 5.0
 _PAUSE = 0.02
@@ -30,7 +31,9 @@ class Writer:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Hold it; raises GalleryError when another process does, or the folder is read-only."""
+        """Hold it; raises BusyError when another process does, GalleryError for a folder that
+        cannot be written.
+        """
         with self._mine:
             if self._depth:
                 yield
@@ -45,7 +48,7 @@ class Writer:
 
     def _opened(self) -> IO[str]:
         try:
-            return open(self._folder / ".lock", "w")
+            return open(self._folder / LOCK, "w")
         except OSError as error:
             raise GalleryError(f"cannot write to {self._folder}: {error.strerror}") from error
 
@@ -57,7 +60,9 @@ class Writer:
                 return
             except BlockingIOError as error:
                 if time.monotonic() > patient_until:
-                    raise GalleryError(
+                    raise BusyError(
                         f"another process is writing to {self._folder}: try again when it is done"
                     ) from error
+            except OSError as error:  # such as a file system without locks
+                raise GalleryError(f"cannot lock {self._folder}: {error.strerror}") from error
             time.sleep(_PAUSE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from resight import models
 from resight.device import Device, Precision
 from resight.errors import ConfigError, RunError
+from resight.files import digest_of
 from resight.inference.detections import crop_pixels
 from resight.inference.networks import ONNX, SCRIPT, EncoderNetwork, Network, open_export
 from resight.inference.pictures import Picture, Pixels, check_several, to_pixels
@@ -132,15 +132,6 @@ class Embedder:
 def load(path: str | Path, *, device: str = "auto", precision: Precision = "auto") -> Embedder:
     """The encoder of a run folder, or of an export's folder or file: see `Embedder.open`."""
     return Embedder.open(path, device=device, precision=precision)
-
-
-def digest_of(file: Path) -> str:
-    """sha256 of a file, in hexadecimal. Raises RunError when it cannot be read."""
-    try:
-        with file.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError as error:
-        raise RunError(f"cannot read {file}: {error.strerror}") from error
 
 
 def _model_file(path: Path) -> Path:

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from resight.data.decode import MAX_PIXELS, decode, fit, read_file, reason_of
+from resight.data.decode import MAX_PIXELS, decode, fit, read_file, reason_of, size_of
 from resight.errors import DataError
+
+__all__ = ["Picture", "Pixels", "check_array", "check_several", "size_of", "to_pixels"]
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 Picture: TypeAlias = Image.Image | Pixels | str | Path | bytes

@@ -22,15 +22,15 @@ from typing import cast
 import filelock
 import numpy as np
 
-from resight.errors import StoreError
+from resight.errors import BusyError, StoreError
 from resight.gallery.records import ALL, NO_ROW, Filter, Hits, IndexState, Rows
 from resight.gallery.stores import files_manifest as manifests
+from resight.gallery.stores.checks import check_new, check_queries
 from resight.gallery.stores.files_changes import Change
 from resight.gallery.stores.files_manifest import Manifest
 from resight.gallery.stores.files_scan import HalfArray, to_half
 from resight.gallery.stores.files_segments import new_piece
 from resight.gallery.stores.files_snapshot import Snapshot
-from resight.gallery.stores.remote import check_queries
 from resight.records import FloatArray, IntArray
 
 PATIENCE = 10.0
@@ -84,7 +84,8 @@ class FileStore:
 
     def add(self, rows: Rows, vectors: FloatArray) -> IntArray:
         """Store rows with their embeddings (N, D), and return their ids; see `Store.add`."""
-        half = _checked(rows, vectors, self.dim)
+        check_new(rows, vectors, self.dim)
+        half = _halved(vectors)
         if not len(rows):
             return np.empty(0, np.int64)
         with self._changing() as change:
@@ -126,6 +127,10 @@ class FileStore:
     def cameras(self) -> dict[str, int]:
         """How many rows each camera has, by name, in the names' order."""
         return dict(self._now().cameras)
+
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one; None when none has."""
+        return self._now().times
 
     def search(
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False
@@ -178,12 +183,13 @@ class FileStore:
     def _changing(self) -> Iterator[Change]:
         """The right to change the store, and what it holds meanwhile."""
         with self._writing, _held(self._lock, self._folder):
-            now = self._now()
-            if not self._swept:
-                manifests.sweep(self._folder, now.manifest)
-                self._swept = True
-            with manifests.changing(self._folder):
+            now, swept = self._now(), self._swept
+            self._swept = False
+            if not swept:
+                manifests.settle(self._folder, now.manifest)
+            with manifests.changing(self._folder, now.text):
                 yield Change(self._folder, now)
+            self._swept = True
 
 
 def _create(folder: Path, dim: int) -> None:
@@ -191,6 +197,7 @@ def _create(folder: Path, dim: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with _held(filelock.FileLock(folder / manifests.LOCK, timeout=PATIENCE), folder):
             if not (folder / manifests.NAME).exists():
+                manifests.sync_folder(folder.parent)
                 manifests.commit(folder, Manifest(dim))
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
@@ -198,11 +205,11 @@ def _create(folder: Path, dim: int) -> None:
 
 @contextmanager
 def _held(lock: filelock.BaseFileLock, folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; raises StoreError when another process does for too long."""
+    """Hold the lock of a folder; raises BusyError when another process does for too long."""
     try:
         lock.acquire()
     except filelock.Timeout as error:
-        raise StoreError(
+        raise BusyError(
             f"another process is writing to {folder}: try again when it is done"
         ) from error
     except OSError as error:
@@ -213,16 +220,12 @@ def _held(lock: filelock.BaseFileLock, folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _checked(rows: Rows, vectors: FloatArray, dim: int) -> HalfArray:
-    """The embeddings as they are stored; raises ValueError for what must be refused."""
-    if vectors.shape != (len(rows), dim):
-        raise ValueError(f"vectors has shape {vectors.shape}, expected ({len(rows)}, {dim})")
+def _halved(vectors: FloatArray) -> HalfArray:
+    """Embeddings as they are stored; raises ValueError for those that are far from length 1."""
     with np.errstate(over="ignore"):
         half = to_half(vectors)
     if not np.isfinite(half).all():
-        raise ValueError("vectors holds values that are not finite, or far from length 1")
-    if len(set(zip(rows.sources, rows.paths, strict=True))) < len(rows):
-        raise ValueError("the same source and path occurs twice")
+        raise ValueError("vectors holds values far from length 1")
     return half
 
 

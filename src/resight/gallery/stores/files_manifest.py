@@ -108,7 +108,10 @@ def text_of(folder: Path) -> bytes:
     try:
         return (folder / NAME).read_bytes()
     except FileNotFoundError as error:
-        raise StoreError(f"{folder} holds no store: {NAME} is missing") from error
+        raise StoreError(
+            f"{folder} holds no store, {NAME} is missing: restore it from a backup, or index into "
+            "a new gallery"
+        ) from error
     except OSError as error:
         raise StoreError(f"cannot read {folder / NAME}: {error.strerror}") from error
 
@@ -122,22 +125,29 @@ def parse(text: bytes, folder: Path) -> Manifest:
         where = ".".join(map(str, first["loc"])) or "its text"
         raise StoreError(
             f"{folder / NAME} is damaged or of another version ({where}: {first['msg']}): "
-            "restore its folder from a backup, or index again"
+            "restore its folder from a backup, or index into a new gallery"
         ) from error
 
 
 def commit(folder: Path, manifest: Manifest) -> None:
     """Make this the content of the store, durably; the files it names are complete by now.
 
-    Raises StoreError when it cannot be written; the store is then as it was.
+    Raises StoreError or OSError when it cannot be written, the store being as it was, and
+    StoreError when it is written and may not outlast a power cut.
     """
     text = _ADAPTER.dump_json(manifest)
+    sync_folder(folder)
     try:
-        sync_folder(folder)
         write_atomically(folder / NAME, lambda draft: draft.write_bytes(text))
-        sync_folder(folder)
     except ResightError as error:
         raise StoreError(f"the change was not stored: {error}") from error
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} was changed, but the system cannot say that this outlasts a power cut "
+            f"({error.strerror or error}): check the disk"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -149,8 +159,22 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def settle(folder: Path, manifest: Manifest) -> None:
+    """Remove what a killed writer left, once it is sure that this manifest is on the disk.
+
+    Raises StoreError when that cannot be told.
+    """
+    try:
+        sync_folder(folder)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {folder}: {error.strerror or error}; nothing was changed"
+        ) from error
+    sweep(folder, manifest)
+
+
 def sweep(folder: Path, manifest: Manifest) -> None:
-    """Remove files of a store's kind that the manifest does not name: what a killed writer left."""
+    """Remove files of a store's kind that the manifest does not name."""
     kept = manifest.files()
     names = (vectors_name, rows_name, gone_name, codes_name, coding_name)
     kinds = [name(0).replace("0", "*", 1) for name in names]
@@ -166,15 +190,18 @@ def remove(folder: Path, names: set[str]) -> None:
 
 
 @contextmanager
-def changing(folder: Path) -> Iterator[None]:
-    """Write files and commit; when that fails, files that no manifest names are removed again.
+def changing(folder: Path, before: bytes) -> Iterator[None]:
+    """Write files and commit; when nothing was committed, what was written is removed again.
 
+    before: the manifest's text as it stands. When another one is there already, its files and those
+    of `before` are let be: after a power cut either may count.
     Raises StoreError for what the system refuses, such as a full disk.
     """
     try:
         yield
     except BaseException as error:
-        sweep(folder, parse(text_of(folder), folder))
+        if text_of(folder) == before:
+            sweep(folder, parse(before, folder))
         if isinstance(error, OSError):
             raise StoreError(
                 f"cannot write to {folder}: {error.strerror or error}; nothing was changed"

@@ -23,7 +23,7 @@ Bits = npt.NDArray[np.uint16]
 Codes = npt.NDArray[np.int8]
 Best = tuple[FloatArray, IntArray]
 
-FEW = 16
+FEW = 64
 WORTH_A_THREAD = 2**23
 LEAST_ROWS = 1024
 MOST_PRODUCTS = 2**17
@@ -221,7 +221,7 @@ def _candidates(rows: Sequence[Runs], queries: FloatArray, k: int) -> Best:
         for runs in rows:
             for part in cut(runs, BLOCK):
                 _widen_all(pool, part, wide, -(-part.rows // threads))
-                similar = queries @ wide[: part.rows].T
+                similar = (wide[: part.rows] @ queries.T).T
                 spans = np.linspace(0, len(queries), threads + 1).astype(int)
                 _wait(
                     pool.submit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tokenize
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ Keys = npt.NDArray[np.uint64]
 
 CHUNK = 4096
 TEXTS = ("source", "path", "stamp", "camera")
+_NOT_AN_ARRAY = (ValueError, EOFError, SyntaxError, tokenize.TokenError, MemoryError)
 _NAMES = pa.dictionary(pa.int32(), pa.string())
 SCHEMA = pa.schema(
     [
@@ -61,13 +63,8 @@ def key_of(source: str, path: str) -> int:
 
 
 def new_piece(rows: Rows, ids: IntArray, vectors: HalfArray) -> Piece:
-    """Rows that are added. Raises StoreError for texts that are no Unicode."""
-    try:
-        texts = {name: pa.array(getattr(rows, f"{name}s"), pa.string()) for name in TEXTS}
-    except UnicodeEncodeError as error:
-        raise StoreError(
-            f"the name {error.object!a} is no valid Unicode and cannot be stored: rename it"
-        ) from error
+    """Rows that are added; their texts are valid Unicode."""
+    texts = {name: pa.array(getattr(rows, f"{name}s"), pa.string()) for name in TEXTS}
     keys = np.fromiter(map(key_of, rows.sources, rows.paths), np.uint64, len(rows))
     numbers = {"time": rows.times, "track": rows.tracks, "added": rows.added, "key": keys}
     table = pa.table({"id": ids, **texts, **numbers}).select(SCHEMA.names)
@@ -169,6 +166,13 @@ class Segment:
         names = self._names("camera")
         return dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
 
+    @cached_property
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one."""
+        times = self._column("time")
+        known = times[~np.isnan(times) if self.gone is None else ~(np.isnan(times) | self.gone)]
+        return (float(known.min()), float(known.max())) if len(known) else None
+
     def take(self, places: IntArray) -> pa.Table:
         """These rows, names in full."""
         table = self.table.take(pa.array(places))
@@ -256,7 +260,7 @@ def open_segment(
     Raises StoreError for damaged files, FileNotFoundError for missing ones.
     """
     if known is None:
-        table = _read_table(folder / manifests.rows_name(part.number), part.rows)
+        table = _read_table(folder / manifests.rows_name(part.number), part)
         vectors = mapped(folder / manifests.vectors_name(part.number), "<f2", (part.rows, dim))
         known = Segment(replace(part, gone=None, codes=None), table, vectors)
     if part.codes != known.part.codes:
@@ -272,20 +276,22 @@ def open_segment(
 def damaged(path: Path, what: str) -> StoreError:
     """The error for a file that cannot be what was written."""
     return StoreError(
-        f"{path} is damaged ({what}): restore its folder from a backup, or index again"
+        f"{path} is damaged ({what}): restore its folder from a backup, or index into a new gallery"
     )
 
 
-def _read_table(path: Path, rows: int) -> pa.Table:
+def _read_table(path: Path, part: Part) -> pa.Table:
     try:
         with open(path, "rb") as file:
             table = pq.read_table(file, page_checksum_verification=True)
-    except FileNotFoundError:
-        raise
     except (OSError, pa.ArrowException) as error:
-        raise damaged(path, str(error).splitlines()[0]) from error
-    if table.num_rows != rows or not table.schema.equals(SCHEMA):
-        raise damaged(path, f"{table.num_rows} rows of other columns, expected {rows}")
+        if isinstance(error, OSError) and error.errno is not None:  # of the system, not of Arrow
+            raise
+        raise damaged(path, (str(error) or "it is no Parquet").splitlines()[0]) from error
+    if table.num_rows != part.rows or not table.schema.equals(SCHEMA):
+        raise damaged(path, f"{table.num_rows} rows of other columns, expected {part.rows}")
+    if table.column("id")[-1].as_py() != part.last:
+        raise damaged(path, f"its last row is not {part.last}")
     return table.unify_dictionaries().combine_chunks()
 
 
@@ -300,7 +306,11 @@ def mapped(path: Path, kind: str, shape: tuple[int, int]) -> npt.NDArray[Any]:
 def _read_gone(folder: Path, number: int, rows: int) -> BoolArray:
     path, gone = folder / manifests.gone_name(number), np.zeros(rows, bool)
     try:
-        gone[np.load(path, allow_pickle=False)] = True
-    except (ValueError, EOFError, IndexError) as error:
+        places = np.load(path, allow_pickle=False)
+    except _NOT_AN_ARRAY as error:
         raise damaged(path, str(error)) from error
+    ascending = places.dtype == np.int32 and places.ndim == 1 and (np.diff(places) > 0).all()
+    if not (ascending and len(places) and places[0] >= 0 and places[-1] < rows):
+        raise damaged(path, f"it holds no ascending places among {rows}")
+    gone[places] = True
     return gone

@@ -48,12 +48,13 @@ class Snapshot:
 
         Raises StoreError for a folder without a store, or with a damaged one.
         """
+        there = {segment.part.number: segment for segment in known.segments} if known else {}
         for _ in range(ATTEMPTS):
             text = manifests.text_of(folder)
             if known is not None and known.text == text:
                 return known
             try:
-                return _opened(folder, text, known)
+                return _opened(folder, text, known, there)
             except FileNotFoundError as error:  # replaced by a writer, unless it is really lost
                 if manifests.text_of(folder) == text:
                     raise damaged(Path(error.filename), "it is missing") from error
@@ -72,6 +73,14 @@ class Snapshot:
         for segment in self.segments:
             counts.update(segment.cameras())
         return {name: counts[name] for name in sorted(counts) if counts[name]}
+
+    @cached_property
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one."""
+        known = [segment.times for segment in self.segments if segment.times is not None]
+        if not known:
+            return None
+        return min(first for first, _ in known), max(last for _, last in known)
 
     @property
     def state(self) -> IndexState:
@@ -158,17 +167,19 @@ class Snapshot:
         return owner, places
 
 
-def _opened(folder: Path, text: bytes, known: Snapshot | None) -> Snapshot:
+def _opened(
+    folder: Path, text: bytes, known: Snapshot | None, there: dict[int, Segment]
+) -> Snapshot:
+    """What this manifest names. there: segments that are open, by number; others are put there."""
     manifest = manifests.parse(text, folder)
     encoding, number = None, manifest.coding_number
     if number is not None and known is not None and known.manifest.coding_number == number:
         encoding = known.encoding
     elif number is not None:
         encoding = Encoding.read(folder / manifests.coding_name(number), manifest.dim)
-    there = {segment.part.number: segment for segment in known.segments} if known else {}
     width = encoding.width if encoding else 0
-    segments = tuple(
-        open_segment(folder, part, manifest.dim, width, there.get(part.number))
-        for part in manifest.parts
-    )
+    for part in manifest.parts:
+        known_part = there.get(part.number)
+        there[part.number] = open_segment(folder, part, manifest.dim, width, known_part)
+    segments = tuple(there[part.number] for part in manifest.parts)
     return Snapshot(text, manifest, segments, encoding)

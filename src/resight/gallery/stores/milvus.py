@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -17,8 +18,8 @@ import numpy as np
 
 from resight.errors import ConfigError, StoreError
 from resight.gallery.records import ALL, NO_ROW, Filter, Hits, IndexState, Rows
+from resight.gallery.stores import checks, remote
 from resight.gallery.stores import milvus_rows as table
-from resight.gallery.stores import remote
 from resight.gallery.stores.milvus_collection import Collection
 from resight.gallery.stores.milvus_rows import BOOKS, FLAT, HNSW, KEPT, VECTOR, Books
 from resight.gallery.stores.remote import Address, Found
@@ -71,12 +72,9 @@ class MilvusStore:
         return self._collection.dim
 
     def add(self, rows: Rows, vectors: FloatArray) -> IntArray:
-        """Store rows with their embeddings, all or nothing; see `Store.add`.
-
-        Raises StoreError for texts that Milvus cannot keep, see `remote.check_new`.
-        """
+        """Store rows with their embeddings, all or nothing; see `Store.add`."""
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        remote.check_new(rows, vectors, self.dim)
+        checks.check_new(rows, vectors, self.dim)
         keys = table.keys_of(rows)
         with self._writing:
             books = self._mended()
@@ -143,6 +141,16 @@ class MilvusStore:
         }
         return {camera: count for camera, count in counts.items() if count}
 
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one; None when none has.
+
+        Some are asked for, then some that lie beyond the furthest of these, until there are none.
+        """
+        books = self._books()
+        first = self._furthest(books, "<", min)
+        last = self._furthest(books, ">", max)
+        return None if first is None or last is None else (first, last)
+
     def search(
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False
     ) -> Hits:
@@ -151,7 +159,7 @@ class MilvusStore:
         Exact search beside an HNSW index reads every embedding that passes the filter.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        remote.check_queries(queries, k, self.dim)
+        checks.check_queries(queries, k, self.dim)
         narrow = remote.narrowed(where)
         if narrow is None:
             return remote.hits([remote.NOTHING] * len(queries), k, exact=True)
@@ -250,6 +258,19 @@ class MilvusStore:
         expression = table.expression(where, books)
         found = self._collection.ask("query", filter=expression, output_fields=["count(*)"])
         return int(found[0]["count(*)"])
+
+    def _furthest(
+        self, books: Books, beyond: str, best: Callable[[list[float]], float]
+    ) -> float | None:
+        """The best time, beyond which there is none."""
+        rows = f"{table.expression(ALL, books)} and timed == true"
+        found: float | None = None
+        while True:
+            there = rows if found is None else f"{rows} and time {beyond} {found!r}"
+            page = self._collection.ask("query", filter=there, output_fields=["time"], limit=_MOST)
+            if not page:
+                return found
+            found = best([record["time"] for record in page])
 
     def _by_id(
         self, ids: IntArray, fields: tuple[str, ...], books: Books

@@ -10,7 +10,7 @@ import grpc
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
-from resight.errors import StoreError
+from resight.errors import BusyError, StoreError
 from resight.gallery.stores import milvus_rows as table
 from resight.gallery.stores.remote import Address
 
@@ -150,14 +150,18 @@ def _told(where: Address) -> Iterator[None]:
     try:
         yield
     except (MilvusException, grpc.RpcError) as error:
+        reason = _reason(error)
+        if "not loaded" in reason or "released" in reason:
+            raise BusyError(
+                f"the collection {where.name!r} at {where.place} is not loaded, perhaps because "
+                "its index is being built: try again when that is done"
+            ) from error
         raise StoreError(
-            f"Milvus at {where.place}, collection {where.name!r}, cannot be used: "
-            f"{_reason(error)}; check that the server runs and the address is right, then try again"
+            f"Milvus at {where.place}, collection {where.name!r}, cannot be used: {reason}; check "
+            "that the server runs and the address is right, then try again"
         ) from error
 
 
 def _reason(error: Exception) -> str:
     text = str(getattr(error, "message", "") or error)
-    if "not loaded" in text or "released" in text:
-        return "it is not loaded, perhaps because its index is being built"
     return text.partition("\n")[0][:_LONGEST_REASON] or type(error).__name__

@@ -17,6 +17,7 @@ import numpy as np
 from resight.errors import ConfigError
 from resight.gallery.records import NO_ROW, Filter, Rows
 from resight.gallery.stores import remote
+from resight.gallery.stores.checks import LONGEST
 from resight.records import FloatArray, IntArray
 
 try:
@@ -63,7 +64,7 @@ def schema(dim: int) -> CollectionSchema:
     for name in ("key", "source_key", "camera_key"):
         made.add_field(name, DataType.VARCHAR, max_length=_DIGEST)
     for name in TEXTS:
-        made.add_field(name, DataType.VARCHAR, max_length=remote.LONGEST[name + "s"])
+        made.add_field(name, DataType.VARCHAR, max_length=LONGEST[name + "s"])
     made.add_field("timed", DataType.BOOL)
     made.add_field("time", DataType.DOUBLE)
     made.add_field("track", DataType.INT64)

@@ -16,7 +16,7 @@ import numpy as np
 
 from resight.errors import ConfigError, StoreError
 from resight.gallery.records import ALL, Filter, Hits, IndexState, Rows
-from resight.gallery.stores import postgres_table, remote
+from resight.gallery.stores import checks, postgres_table, remote
 from resight.gallery.stores.postgres_pool import Pool
 from resight.gallery.stores.postgres_table import Connection, told
 from resight.gallery.stores.remote import Address, Found
@@ -37,6 +37,14 @@ CONNECTIONS = 8
 _WIDEST = 16_000
 _WIDEST_INDEX = 4_000
 _EF = (100, 1_000)
+# A server that is gone without a word is given up after some 25 seconds, not after hours.
+_PATIENCE = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "25000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
 
 _INDEX = """
 SELECT obj_description(indexrelid, 'pg_class') FROM pg_index
@@ -76,7 +84,7 @@ def connect(address: str, *, dim: int, create: bool) -> PostgresStore:
     if not 1 <= dim <= _WIDEST:
         raise StoreError(f"PostgreSQL keeps 1 to {_WIDEST} dimensions, these have {dim}")
     with told(where):
-        options: dict[str, Any] = {"connect_timeout": "10", **conninfo_to_dict(where.url)}
+        options: dict[str, Any] = {**_PATIENCE, **conninfo_to_dict(where.url)}
         options |= {"client_encoding": "utf8", "autocommit": True, "prepare_threshold": None}
         with psycopg.connect(**options) as connection, connection.transaction():
             postgres_table.prepare(connection, where, dim, create=create)
@@ -100,15 +108,12 @@ class PostgresStore:
         return self._dim
 
     def add(self, rows: Rows, vectors: FloatArray) -> IntArray:
-        """Store rows with their embeddings in one transaction; see `Store.add`.
-
-        Raises StoreError for texts that PostgreSQL cannot keep, see `remote.check_new`.
-        """
+        """Store rows with their embeddings in one transaction; see `Store.add`."""
         vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-        remote.check_new(rows, vectors, self._dim)
+        checks.check_new(rows, vectors, self._dim)
         keys = [remote.key(*crop) for crop in zip(rows.sources, rows.paths, strict=True)]
         with self._connected() as connection:
-            connection.execute("SET LOCAL synchronous_commit = on")
+            self._write_alone(connection)
             ids = self._new_ids(connection, len(rows))
             connection.execute(self._sql("DELETE FROM {table} WHERE key = ANY(%s)"), [keys])
             self._copy(connection, ids, keys, rows, vectors)
@@ -117,7 +122,7 @@ class PostgresStore:
     def delete(self, ids: IntArray) -> int:
         """Remove rows, durably; returns how many were."""
         with self._connected() as connection:
-            connection.execute("SET LOCAL synchronous_commit = on")
+            self._write_alone(connection)
             statement = self._sql("DELETE FROM {table} WHERE id = ANY(%s)")
             return connection.execute(statement, [ids.tolist()]).rowcount
 
@@ -173,12 +178,17 @@ class PostgresStore:
         rows = self._query("SELECT camera, count(*) FROM {table} GROUP BY camera", ALL)
         return dict(sorted((camera, int(count)) for camera, count in rows))
 
+    def times(self) -> tuple[float, float] | None:
+        """The first and the last time of rows that have one; None when none has."""
+        ((first, last),) = self._query("SELECT min(time), max(time) FROM {table}", ALL)
+        return None if first is None else (first, last)
+
     def search(
         self, queries: FloatArray, k: int, where: Filter = ALL, *, exact: bool = False
     ) -> Hits:
         """The k rows of highest cosine for each query (Q, D); see `Store.search`."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
-        remote.check_queries(queries, k, self._dim)
+        checks.check_queries(queries, k, self._dim)
         narrow = remote.narrowed(where)
         if narrow is None:
             return remote.hits([remote.NOTHING] * len(queries), k, exact=True)
@@ -253,14 +263,19 @@ class PostgresStore:
                 raise KeyError(f"no row {wanted} in {self._where}")
         return [found[wanted] for wanted in ids.tolist()]
 
-    def _new_ids(self, connection: Connection, n: int) -> IntArray:
-        """Ascending ids from the table's sequence, which never goes back.
+    def _write_alone(self, connection: Connection) -> None:
+        """Wait for whoever writes, and have what is written now be durable once it is committed.
 
-        Who adds waits for whoever adds before: whoever saw an id has seen all smaller ones.
+        So whoever saw an id has seen all smaller ones, and writers never wait for each other's rows
+        in a circle.
         """
-        name = self._table.as_string(connection)
+        connection.execute("SET LOCAL synchronous_commit = on")
         lock = "SELECT pg_advisory_xact_lock(%s + to_regclass(%s)::oid::bigint)"
-        connection.execute(lock, [postgres_table.LOCKS, name])
+        connection.execute(lock, [postgres_table.LOCKS, self._table.as_string(connection)])
+
+    def _new_ids(self, connection: Connection, n: int) -> IntArray:
+        """Ascending ids from the table's sequence, which never goes back."""
+        name = self._table.as_string(connection)
         statement = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
         taken = connection.execute(statement, [name, n]).fetchall()
         return np.sort(np.array([row[0] for row in taken], dtype=np.int64))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from resight.errors import ConfigError, StoreError
+from resight.errors import BusyError, ConfigError, StoreError
 from resight.gallery.stores.remote import Address
 
 try:
@@ -82,6 +82,11 @@ def told(where: Address) -> Iterator[None]:
     """What the server or the network refuses, as a StoreError."""
     try:
         yield
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
+        raise BusyError(
+            f"PostgreSQL at {where.place}, table {where.name!r}, is being changed by others "
+            f"({_reason(error)}): try again when they are done"
+        ) from error
     except psycopg.Error as error:
         raise StoreError(
             f"PostgreSQL at {where.place}, table {where.name!r}, cannot be used: {_reason(error)}; "
@@ -93,6 +98,7 @@ def _create_table(connection: Connection, name: sql.Identifier, dim: int) -> Non
     statements = [
         _TABLE,
         "CREATE INDEX ON {table} (camera, id)",
+        "CREATE INDEX ON {table} (time)",
         "COMMENT ON TABLE {table} IS {text}",
     ]
     if dim <= _WIDEST_PLAIN:  # in the rows, where exact search reads them several times faster

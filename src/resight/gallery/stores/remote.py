@@ -1,4 +1,4 @@
-"""What the stores on servers share: their addresses, what is checked before it is sent, recall."""
+"""What the stores on servers share: their addresses, filters, hits, recall."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import numpy as np
 
-from resight.errors import ConfigError, StoreError
-from resight.gallery.records import NO_ROW, Filter, Hits, Rows
+from resight.errors import ConfigError
+from resight.gallery.records import NO_ROW, Filter, Hits
+from resight.gallery.stores.checks import is_storable
 from resight.records import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from resight.gallery.store import Store
 
-LONGEST = {"sources": 4096, "paths": 4096, "stamps": 4096, "cameras": 1024}
 NEAREST = 10
 SAMPLE = 100
 _SHOWN = 40
@@ -101,44 +101,16 @@ def key(*texts: str) -> bytes:
     return hashlib.blake2b(joined, digest_size=16).digest()
 
 
-def check_new(rows: Rows, vectors: FloatArray, dim: int) -> None:
-    """Raise ValueError for rows that a store must refuse, StoreError for texts that none can keep.
-
-    vectors: (N, dim). Texts: UTF-8 without NUL, of at most `LONGEST` bytes.
-    """
-    if vectors.shape != (len(rows), dim):
-        raise ValueError(f"vectors has shape {vectors.shape}, expected ({len(rows)}, {dim})")
-    if not np.isfinite(vectors).all():
-        raise ValueError("vectors holds values that are not finite")
-    if np.isinf(rows.times).any() or not np.isfinite(rows.added).all():
-        raise ValueError("times or added holds values that are no times")
-    if len(set(zip(rows.sources, rows.paths, strict=True))) < len(rows):
-        raise ValueError("the same source and path occurs twice")
-    for column, longest in LONGEST.items():
-        for text in set(getattr(rows, column)):
-            _check_text(column, text, longest)
-
-
-def check_queries(queries: FloatArray, k: int, dim: int) -> None:
-    """Raise ValueError unless queries are (Q, dim), finite, and k is at least 1."""
-    if queries.ndim != 2 or queries.shape[1] != dim:
-        raise ValueError(f"queries has shape {queries.shape}, expected (Q, {dim})")
-    if not np.isfinite(queries).all():
-        raise ValueError("queries holds values that are not finite")
-    if k < 1:
-        raise ValueError(f"k is {k}, expected 1 or more")
-
-
 def narrowed(where: Filter) -> Filter | None:
     """The filter less the names that no store can hold; None when no row at all can pass."""
     if any(bound is not None and math.isnan(bound) for bound in _bounds(where)):
         return None
-    if where.source is not None and not _storable(where.source):
+    if where.source is not None and not is_storable(where.source):
         return None
-    cameras = None if where.cameras is None else frozenset(filter(_storable, where.cameras))
+    cameras = None if where.cameras is None else frozenset(filter(is_storable, where.cameras))
     if cameras is not None and not cameras:
         return None
-    kept = frozenset(filter(_storable, where.without_cameras))
+    kept = frozenset(filter(is_storable, where.without_cameras))
     return replace(where, cameras=cameras, without_cameras=kept)
 
 
@@ -189,25 +161,3 @@ def _misquoted(address: str) -> bool:
 
 def _bounds(where: Filter) -> tuple[float | None, ...]:
     return where.since, where.until, where.added_before
-
-
-def _storable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
-
-
-def _check_text(column: str, text: str, longest: int) -> None:
-    shown = ascii(text[:_SHOWN]) + ("…" if len(text) > _SHOWN else "")
-    if not _storable(text):
-        raise StoreError(
-            f"one of the {column}, {shown}, has a NUL or is no valid Unicode: a store on a server "
-            "cannot keep it, so rename it"
-        )
-    if len(text.encode()) > longest:
-        raise StoreError(
-            f"one of the {column}, {shown}, has {len(text.encode())} bytes: a store on a server "
-            f"keeps at most {longest}, so shorten it"
-        )
