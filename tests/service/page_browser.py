@@ -47,6 +47,27 @@ TIMES = """async (known) => {
         times.fromField(field), times.fromField("1:02:03.5"), times.fromField("soon"), marks];
 }"""
 
+# What the page makes of times that are no dates, one way and the other.
+ODD_TIMES = """async (known) => {
+    const times = await import("/static/times.js");
+    const { Span } = await import("/static/timespan.js");
+    const { gallery } = await import("/static/session.js");
+    const before = gallery.times;
+    const told = [];
+    for (const all of [before, known, [1.7e9, 1.7e9 + 60]]) {
+        gallery.times = all;
+        for (const one of known) {
+            const span = new Span(one, one);
+            told.push(times.moment(one), times.brief(one), times.span(known[0], one));
+            told.push(times.toField(one), times.ago(one), times.stamp(one).title);
+            told.push(span.x(one, 100), times.ticks(span.first, span.last, 4).length);
+        }
+        told.push(times.ticks(...known, 4).length);
+    }
+    gallery.times = before;
+    return told;
+}"""
+
 # The crop whose card has the focus.
 FOCUSED = "document.activeElement.closest('.card')?.dataset.id"
 

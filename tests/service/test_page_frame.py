@@ -15,6 +15,7 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 from page_browser import (
     FOCUSED,
     NAMELESS,
+    ODD_TIMES,
     TIMES,
     Visit,
     card,
@@ -204,3 +205,46 @@ def test_a_thousand_answers_are_shown_bit_by_bit(visit: Visit, ask: Ask) -> None
             page.keyboard.press("End")
             page.wait_for_timeout(30)
         assert 400 <= cards(page).count() <= 520
+
+
+@pytest.mark.parametrize(
+    "known", [[0, 1e15], [-1e300, 1e300], [1.7e15, 1.7e15 + 1], [1e18, 1e18], [-1e15, 1.7e9]]
+)
+def test_times_that_are_no_dates_stop_nothing(visit: Visit, known: list[float]) -> None:
+    with visit() as page:
+        has_heading(page, "Where else")
+        told = page.evaluate(ODD_TIMES, known)
+        assert all(isinstance(one, str) or (one is not None and one < 1000) for one in told), told
+
+
+def test_pictures_that_the_service_was_too_busy_for_are_asked_for_again(visit: Visit) -> None:
+    asked: list[str] = []
+
+    def busy(route: Route) -> None:
+        asked.append(route.request.url)
+        if "?try=" in route.request.url:
+            route.continue_()
+        else:
+            route.fulfill(status=429, json={"error": "9 requests are being worked on"})
+
+    with visit("#/care", 429) as page:
+        page.route("**/thumbnail*", busy)
+        page.evaluate("location.hash = '#/crops/0'")
+        has_heading(page, "sighting")
+        picture = card(page, 0).locator("img")
+        expect(picture).to_have_js_property("naturalHeight", 128)
+        expect(page.locator(".portrait img")).to_have_js_property("naturalHeight", 128)
+        expect(page.locator("image[href$='?try=1']").first).to_be_visible()
+
+
+def test_what_to_know_of_the_threshold_is_said(visit: Visit) -> None:
+    def noted(route: Route) -> None:
+        told = route.fetch().json()
+        told["threshold"]["notes"] = [EVIL, "calibrated with other weights"]
+        route.fulfill(json=told)
+
+    with visit("#/care") as page:
+        page.route("**/api/gallery", noted)
+        page.goto(page.url.replace("#/care", "?#/search?id=0"))
+        has_heading(page, "accepted of")
+        expect(page.locator(".notes li")).to_have_text([EVIL, "calibrated with other weights"])

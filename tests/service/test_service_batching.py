@@ -106,6 +106,19 @@ def test_nobody_fails_for_another() -> None:
     assert sizes == [1, 3]
 
 
+def test_what_is_wrong_for_all_is_not_tried_for_each() -> None:
+    slow, results = gathered(["a"] * 3, [5, -1, 7], shared=(ValueError,))
+    assert slow.batches == [[1000], [5, -1, 7]]
+    assert all(isinstance(one, ValueError) for one in results)
+
+
+def test_an_answer_for_too_few_is_an_error_and_no_wait_for_ever() -> None:
+    together: Together[int, int] = Together(lambda key, items: [], most=4)
+    with pytest.raises(ValueError, match="zip"):
+        together(None, 1)
+    together.close()
+
+
 def test_what_comes_alone_does_not_wait() -> None:
     together: Together[int, int] = Together(lambda key, items: items, most=64)
     started = time.monotonic()

@@ -78,6 +78,37 @@ def test_clusters_follow_deletions_and_replacements(client: TestClient, gallery:
     assert sorted(shown["cover"]) == [2, new["id"]]
 
 
+def test_clusters_follow_what_others_add(client: TestClient, gallery: Gallery) -> None:
+    assert client.get("/api/clusters").json()["clusters"][0]["cover"] == [0, 2, 1]
+    rows = gallery.store.rows(np.array([2]))
+    gallery.store.add(rows, gallery.store.vectors(np.array([2])))  # as another process replaces it
+    assert client.get("/api/clusters").json()["clusters"][0]["cover"] == [0, 12, 1]
+
+
+def test_an_error_of_the_gallery_is_no_mistake_of_who_asks(
+    client: TestClient, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import contextmanager
+
+    from resight.errors import BusyError
+
+    @contextmanager
+    def busy() -> Any:
+        raise BusyError(f"another process is writing to {gallery.path}: try again when it is done")
+        yield
+
+    monkeypatch.setattr(gallery, "writing", busy)
+    for address, asked in (
+        ("/api/clusters/0/split", {"ids": [0]}),
+        ("/api/clusters/merge", {"labels": [0, 1]}),
+        ("/api/decisions", {"same": [[0, 1]]}),
+    ):
+        refused = client.post(address, json=asked)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "5"
+        assert refused.json() == {"error": "others are changing the gallery: try again"}
+
+
 def test_a_gallery_without_clusters_has_none(client: TestClient, gallery: Gallery) -> None:
     relabel(gallery, [-1] * 12)
     for order in ("size", "cameras"):
@@ -141,6 +172,21 @@ def test_decisions_are_kept_listed_and_taken_back(client: TestClient) -> None:
     rest = client.get("/api/decisions", params={"after": first["next"]}).json()
     assert [one["b"] for one in first["decisions"] + rest["decisions"]] == [6, 3]
     assert rest["next"] is None
+
+
+def test_pages_of_decisions_hold_while_newer_ones_come_and_go(client: TestClient) -> None:
+    def told(**asked: int) -> tuple[list[int], int | None]:
+        answer = client.get("/api/decisions", params=asked).json()
+        return [one["b"] for one in answer["decisions"]], answer["next"]
+
+    for other in range(1, 8):
+        client.post("/api/decisions", json={"same": [[0, other]]})
+    assert told(limit=3) == ([7, 6, 5], 4)
+    client.post("/api/decisions", json={"forget": [[0, 6], [0, 7]], "same": [[0, 8]]})
+    assert told(limit=3, after=4) == ([4, 3, 2], 1)
+    assert told(limit=3, after=1) == ([1], None)
+    assert told(after=0) == ([], None)
+    assert told(after=99)[0] == [8, 5, 4, 3, 2, 1]
 
 
 def test_a_contradiction_keeps_nothing_and_names_the_pair(

@@ -136,6 +136,11 @@ def test_an_address_of_another_machine_is_told() -> None:
         listen("no such host", 0)
 
 
+def test_what_is_no_host_name_is_told() -> None:
+    with pytest.raises(ConfigError, match="that is no host name; choose another --host"):
+        listen("ü" * 100, 0)
+
+
 def test_both_kinds_of_addresses_can_be_listened_on() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         try:

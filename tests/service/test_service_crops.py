@@ -1,4 +1,6 @@
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,32 @@ def test_tidying_goes_on_after_a_failure(gallery: Gallery, monkeypatch: pytest.M
         assert client.get("/api/crops/0").status_code == 200
 
 
+def test_a_compaction_leaves_workers_for_searches(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resight.service.desk.PATIENCE", 0.2)
+    working, gate = threading.Event(), threading.Event()
+    optimise = MemoryStore.optimise
+
+    def slow(self: MemoryStore) -> Any:
+        working.set()
+        assert gate.wait(30)
+        return optimise(self)
+
+    monkeypatch.setattr(MemoryStore, "optimise", slow)
+    with served(gallery, ServiceSettings(workers=2)) as client, ThreadPoolExecutor(5) as pool:
+        compacting = pool.submit(gallery.optimise)
+        assert working.wait(30)
+        said = {"same": [[0, 1]]}
+        deciding = [pool.submit(client.post, "/api/decisions", json=said) for _ in range(3)]
+        assert eventually(lambda: sum(one.done() for one in deciding) == 2)
+        assert client.post("/api/search/stored", json={"ids": [0]}).status_code == 200
+        gate.set()
+        compacting.result()
+        statuses = [one.result().status_code for one in deciding]
+    assert sorted(statuses) == [200, 503, 503]
+
+
 def test_sightings_tell_why(reader: TestClient, standing: Gallery) -> None:
     answer = reader.get("/api/crops/4/sightings").json()
     assert answer["label"] == 1
@@ -232,7 +260,7 @@ def test_the_gallery_is_told(reader: TestClient, standing: Gallery) -> None:
         "rows": 12,
         "cameras": [{"name": "c1", "rows": 8}, {"name": "c2", "rows": 4}],
         "times": [10.0, 330.0],
-        "threshold": {"similarity": 0.999, "far": standing.threshold.far},
+        "threshold": {"similarity": 0.999, "far": standing.threshold.far, "notes": []},
         "thumbnails": "keep",
         "clusters": 4,
         "index": {"kind": "exact", "recall": None},

@@ -215,6 +215,21 @@ def test_the_log_has_no_token_and_nothing_that_a_client_chose(
     assert "anna@testclient" in caplog.text
 
 
+@pytest.mark.parametrize("folder", [".", "G"])
+def test_only_the_gallerys_own_place_is_left_out_of_sentences(
+    standing: Gallery, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "G").symlink_to(standing.path.resolve())
+    monkeypatch.chdir(tmp_path if folder == "G" else standing.path)
+    monkeypatch.setattr(standing, "path", Path(folder))
+    with served(standing, ServiceSettings()) as client:
+        told = client.post("/api/search", files={"image": b"no picture"}).json()["error"]
+        assert told == "an uploaded picture is no JPEG, PNG, BMP or WebP file that can be read"
+        assert client.get("/api/crops/99").json() == {"error": "the gallery has no crop 99"}
+        told = client.get("/api/crops?camera=G.9").json()["error"]
+        assert told == "the gallery has no camera 'G.9': it has 'c1', 'c2'"
+
+
 def test_no_trace_gets_outside(
     standing: Gallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,8 +1,10 @@
 import json
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,47 @@ def test_a_full_queue_refuses_and_empties(server: Server) -> None:
         thread.join(30)
     assert answers == [200, 200, 200]
     assert server.search()[0] == 200
+
+
+def test_who_left_the_queue_is_not_worked_for(server: Server) -> None:
+    server.gate.touch()
+    body = json.dumps({"ids": [1]}).encode()
+    kind = "Content-Type: application/json"
+    sent = server.head("POST", "/api/search/stored", kind, f"Content-Length: {len(body)}") + body
+    connections = [server.connect() for _ in range(3)]
+    for connection in connections:
+        connection.sendall(sent)
+    assert eventually(lambda: b"queue_length 2.0" in server.ask("GET", "/metrics")[1])
+    for connection in connections:
+        connection.close()
+    assert eventually(lambda: b"queue_length 0.0" in server.ask("GET", "/metrics")[1])
+    assert b'route="/api/search/stored",status="499"} 2.0' in server.ask("GET", "/metrics")[1]
+    server.gate.unlink()
+    assert server.search()[0] == 200
+
+
+def test_who_does_not_read_is_cut_off(server: Server) -> None:
+    before = server.held()[0]
+    one = server.head("GET", "/static/parts.css")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", server.port))
+        connection.settimeout(1)
+        with suppress(TimeoutError):
+            connection.sendall(2000 * one)
+        assert eventually(lambda: server.held()[0] == before, seconds=30)
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_strangers_take_no_places(server: Server) -> None:
+    head = server.head("POST", "/api/session", "Content-Length: 3000")
+    connections = [server.connect() for _ in range(6)]
+    for connection in connections:
+        connection.sendall(head + b"{")
+    assert eventually(lambda: b"_running 7.0" in server.ask("GET", "/metrics")[1])
+    assert server.ask("GET", "/api/crops/0")[0] == 200
+    for connection in connections:
+        connection.close()
 
 
 def test_pipelined_requests_are_answered_in_turn(server: Server) -> None:

@@ -156,12 +156,48 @@ def test_the_document_of_the_api_is_complete(reader: TestClient) -> None:
             assert told["description"], path
             if not path.startswith("/api"):
                 continue
-            assert told["security"] == [{"HTTPBearer": []}]
-            for code in ("401", "403", "422", "429", "500", "503"):
+            for code in ("401", "403", "421", "422", "429", "431", "500", "503"):
                 answer = told["responses"][code]["content"]["application/json"]["schema"]
                 assert answer == {"$ref": "#/components/schemas/Error"}
     assert len(names) == len(set(names)) == 20
     assert "HTTPValidationError" not in json.dumps(schema)
+
+
+def test_the_document_tells_who_may_come_in(standing: Gallery, reader: TestClient) -> None:
+    open_to_all = reader.get("/api/openapi.json").json()
+    assert "securitySchemes" not in open_to_all["components"]
+    tokens = {"anna": "a-token-of-the-tests-0123456789"}
+    with served(standing, ServiceSettings(tokens=tokens)) as client:
+        headers = {"Authorization": f"Bearer {tokens['anna']}"}
+        document = client.get("/api/openapi.json", headers=headers).json()
+        asked = [("get", "/api/gallery"), ("delete", "/api/crops/{crop_id}"), ("get", "/metrics")]
+        for method, path in asked:
+            told = document["paths"][path][method]["security"]
+            assert told == [{"token": []}, {"session": []}]
+        for method, path in (("post", "/api/session"), ("get", "/health")):
+            assert "security" not in document["paths"][path][method]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/api/crops", "GET, POST"),
+        ("PATCH", "/api/crops/0", "DELETE, GET"),
+        ("GET", "/api/session", "DELETE, POST"),
+        ("POST", "/health", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(
+    reader: TestClient, method: str, path: str, allowed: str
+) -> None:
+    answer = reader.request(method, path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_addresses_are_not_mended_by_what_a_client_says_of_itself(reader: TestClient) -> None:
+    answer = reader.get("/api/crops/", follow_redirects=False)
+    assert answer.status_code == 404
+    assert "location" not in answer.headers
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json", "/api/docs"])

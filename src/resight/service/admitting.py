@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from resight.service.errors import refusal
+from resight.service.sessions import LOGIN
 from resight.service.settings import ServiceSettings
 
 RETRY_AFTER = 1
@@ -13,8 +14,8 @@ RETRY_AFTER = 1
 class Admission:
     """Answers 429 at once while all places are taken, before anything of the body is read.
 
-    That bounds memory, temporary files and waiting, whatever comes in. The page, health and metrics
-    need no place.
+    That bounds memory, temporary files and waiting, whatever comes in. The page, health, metrics
+    and the exchange of a token for a cookie need no place: strangers cannot take any.
     """
 
     def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
@@ -24,7 +25,8 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in while there is a place."""
-        if scope["type"] != "http" or not scope["path"].startswith("/api/"):
+        path = scope.get("path", "")
+        if not path.startswith("/api/") or path == LOGIN:
             await self._app(scope, receive, send)
             return
         if self._taken >= self._places:

@@ -93,10 +93,14 @@ class Camera(BaseModel):
 
 
 class Threshold(BaseModel):
-    """From which cosine on two crops are taken for one individual; far: how often that errs."""
+    """From which cosine on two crops are taken for one individual; far: how often that errs.
+
+    notes: what to know before trusting it.
+    """
 
     similarity: float
     far: float
+    notes: list[str]
 
 
 class Index(BaseModel):
@@ -131,7 +135,8 @@ class Decision(BaseModel):
 
 
 class Decisions(BaseModel):
-    """Decisions that count, newest first; next: what to give as `after`, null at the end."""
+    """Decisions that count, newest first; next: how many older ones there are, to be given as
+    `after` for more, null at the end."""
 
     decisions: list[Decision]
     next: int | None

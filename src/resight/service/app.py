@@ -15,6 +15,7 @@ from resight.service import asks
 from resight.service.admitting import Admission
 from resight.service.arriving import Arriving
 from resight.service.desk import Desk
+from resight.service.document import tell_who_may_come_in
 from resight.service.errors import add_handlers
 from resight.service.guarding import Guard
 from resight.service.page_files import PAGE, read_page
@@ -42,6 +43,7 @@ def create_app(gallery: Gallery, settings: ServiceSettings, *, page: Path = PAGE
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_living,
         generate_unique_id_function=_operation,
         form_limits={
@@ -57,6 +59,8 @@ def create_app(gallery: Gallery, settings: ServiceSettings, *, page: Path = PAGE
     add_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
+    tell_who_may_come_in(app, sessions)
     app.add_middleware(Admission, settings=settings)  # the last one added is the outermost
     app.add_middleware(Guard, settings=settings, sessions=sessions)
     app.add_middleware(Arriving, settings=settings)

@@ -20,9 +20,11 @@ LONGEST_NAME = 1024
 
 
 def printable(name: str) -> str:
-    """Raise ValueError for control characters, line breaks and the like."""
+    """Raise ValueError for control characters and the like, and for more than a store keeps."""
     if not name.isprintable():
         raise ValueError("has characters that cannot be printed")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"has more than {LONGEST_NAME:,} bytes")
     return name
 
 
@@ -123,10 +125,17 @@ class Page(_Loose):
     limit: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 200
 
 
+class DecisionListing(_Loose):
+    """Which decisions to list, newest first; after: how many of the oldest, all by default."""
+
+    after: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 200
+
+
 class ClusterListing(_Loose):
     """Which clusters to list, the largest first or those of most cameras."""
 
-    after: Annotated[str, Field(max_length=80)] = ""
+    after: Annotated[str, Field(max_length=80, pattern=r"^(-?\d{1,19}(_-?\d{1,19}){1,2})?$")] = ""
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     order: Literal["size", "cameras"] = "size"
 

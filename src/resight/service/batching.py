@@ -26,7 +26,8 @@ class Together(Generic[Item, Result]):
     nobody fails for another's item.
 
     work: a key and its items to a result for each. lanes: how many of such calls run at a time,
-    each in a thread of its own. told: hears how many items were worked on together.
+    each in a thread of its own. told: hears how many items were worked on together. shared: errors
+    that are everybody's, such as a server that does not answer: nothing is tried again then.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class Together(Generic[Item, Result]):
         lanes: int = 1,
         name: str = "together",
         told: Callable[[int], None] = lambda n: None,
+        shared: tuple[type[Exception], ...] = (),
     ) -> None:
         self._work = work
         self._most = most
         self._told = told
+        self._shared = shared
         self._waiting: list[_Waiting[Item, Result]] = []
         self._lock = threading.Lock()
         self._lanes = ThreadPoolExecutor(lanes, thread_name_prefix=name)
@@ -72,12 +75,14 @@ class Together(Generic[Item, Result]):
     def _finish(self, key: Hashable, chosen: list[_Waiting[Item, Result]]) -> None:
         try:
             results = self._work(key, [one.item for one in chosen])
+            answered = list(zip(chosen, results, strict=True))
         except BaseException as error:
-            if len(chosen) == 1:
-                chosen[0].done.set_exception(error)
-                return
-            for one in chosen:
-                self._finish(key, [one])
+            if len(chosen) == 1 or isinstance(error, self._shared):
+                for one in chosen:
+                    one.done.set_exception(error)
+            else:
+                for one in chosen:
+                    self._finish(key, [one])
             return
-        for one, result in zip(chosen, results, strict=True):
+        for one, result in answered:
             one.done.set_result(result)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from resight.gallery import Gallery, Individuals
 from resight.gallery.individuals import find_ids
+from resight.gallery.records import NO_ROW
 from resight.records import OUTLIER, IntArray
 from resight.service import answers
 
@@ -24,11 +25,13 @@ Key = tuple[int, ...]
 class ClusterTable:
     """N crops that are in the gallery and in a cluster, cluster by cluster, by id in each.
 
-    known: what they were read from. labels: (C,) of the clusters. starts: (C + 1,) where each
-    begins. ids, cameras (numbers of `names`), times (NaN unknown): (N,) of the crops.
+    known: what they were read from. newest: the largest id in the gallery then. labels: (C,) of the
+    clusters. starts: (C + 1,) where each begins. ids, cameras (numbers of `names`), times (NaN
+    unknown): (N,) of the crops.
     """
 
     known: Individuals
+    newest: int
     labels: IntArray
     starts: IntArray
     ids: IntArray
@@ -39,6 +42,7 @@ class ClusterTable:
     @classmethod
     def read(cls, gallery: Gallery) -> ClusterTable:
         """The clusters of a gallery as they are now."""
+        newest = int(gallery.store.select().max(initial=NO_ROW))
         known = Individuals.of(gallery)
         clustered = np.flatnonzero(known.labels != OUTLIER)
         ids = find_ids(gallery, [known.crops[row] for row in clustered.tolist()])
@@ -51,6 +55,7 @@ class ClusterTable:
         names, cameras = np.unique(np.array(rows.cameras, dtype=object), return_inverse=True)
         return cls(
             known,
+            newest,
             labels,
             np.append(starts, len(of)),
             rows.ids,
@@ -58,6 +63,12 @@ class ClusterTable:
             tuple(names.tolist()),
             rows.times,
         )
+
+    def is_of(self, gallery: Gallery) -> bool:
+        """Whether these are its clusters still: a crop that goes is taken out of what is known."""
+        if self.known is not Individuals.of(gallery):
+            return False
+        return not len(gallery.store.select(after=self.newest, limit=1))
 
     def page(self, order: Order, after: str, limit: int) -> answers.Clusters:
         """Clusters in this order, those after a cursor; raises ValueError for what is no cursor."""

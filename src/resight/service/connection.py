@@ -1,4 +1,4 @@
-"""Connections that do not wait for ever for a request to begin."""
+"""Connections that do not wait for ever: for a request to begin, or for an answer to be read."""
 
 from __future__ import annotations
 
@@ -18,17 +18,23 @@ _ANSWER = (
 class TimedConnection(H11Protocol):
     """Gives a client `patience` seconds for the head of each request, from its first byte on, and
     as long for the first byte of a connection; uvicorn itself waits for ever.
+
+    A client that reads its answer slower than `slowest` bytes per second, over `patience` seconds,
+    is cut off.
     """
 
     patience: float
+    slowest: float
 
     def __init__(self, *told: Any, **more: Any) -> None:
         super().__init__(*told, **more)
         self._waiting: asyncio.TimerHandle | None = None
+        self._reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # hear of every byte that is not taken at once
         self._wait()
 
     def data_received(self, data: bytes) -> None:
@@ -42,12 +48,23 @@ class TimedConnection(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """Watch how the client reads what lies ready for it."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """All was read."""
+        self._stop_watching()
+        super().resume_writing()
+
     @classmethod
-    def of(cls, patience: float) -> type[TimedConnection]:
-        """A kind of connection with this patience, as uvicorn makes them itself."""
-        return type(cls.__name__, (cls,), {"patience": patience})
+    def of(cls, patience: float, slowest: float) -> type[TimedConnection]:
+        """A kind of connection with these bounds, as uvicorn makes them itself."""
+        return type(cls.__name__, (cls,), {"patience": patience, "slowest": slowest})
 
     def _wait(self) -> None:
         self._waiting = self.loop.call_later(self.patience, self._give_up)
@@ -56,6 +73,21 @@ class TimedConnection(H11Protocol):
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None
+
+    def _watch(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(self.patience, self._look, left)
+
+    def _look(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < self.patience * self.slowest:
+            self.transport.abort()  # to close would wait until all is read
+        else:
+            self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():

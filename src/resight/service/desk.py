@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 import os
 import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar, cast
 
@@ -15,7 +14,6 @@ import numpy as np
 from fastapi import Depends, HTTPException, Request, UploadFile
 
 from resight.gallery import Gallery, Hit, Individuals, Rows
-from resight.gallery.records import Filter
 from resight.gallery.searching import hits_of, stored
 from resight.gallery.store import FILES, Store
 from resight.inference import Embedder, Picture
@@ -23,7 +21,7 @@ from resight.inference.pictures import Pixels
 from resight.records import FloatArray
 from resight.service import answers
 from resight.service.cluster_table import ClusterTable
-from resight.service.errors import told
+from resight.service.errors import RETRY
 from resight.service.joint import JointEncoder, JointStore
 from resight.service.metrics import Metrics
 from resight.service.pictures import check_picture, decoded
@@ -36,26 +34,30 @@ LANES = 4
 DECODING = min(4, os.cpu_count() or 1)
 """Pictures that are decoded at a time: a large one takes hundreds of megabytes."""
 
-KNOWN_FOR = 60.0
-BLOCK = 65_536
+PATIENCE = 5.0
+"""Seconds that a request waits for others that change the gallery."""
 
 Shown = TypeVar("Shown", bound=answers.Crop)
 
 
 class Desk:
-    """One per application, which owns it. untidy: crops were deleted since the last compaction."""
+    """One per application, which owns it.
+
+    untidy: crops were deleted since the last compaction. writers: half of the workers, as one
+    writes at a time and others wait: all would leave none for searches during a compaction.
+    """
 
     def __init__(self, gallery: Gallery, settings: ServiceSettings) -> None:
         self.gallery = gallery
         self.settings = settings
         self.metrics = Metrics()
         self.untidy = threading.Event()
+        self.writers = asyncio.Semaphore(max(1, settings.workers // 2))
         self.watch = Watch(lambda: gallery.store.state().rows)
         self._encoder = JointEncoder(self._opened, told=self.metrics.batches("encoder"))
         self._decoding = threading.BoundedSemaphore(DECODING)
         self._reading = threading.Lock()
         self._table: ClusterTable | None = None
-        self._times: tuple[float, tuple[float, float] | None] | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -95,9 +97,8 @@ class Desk:
         return data
 
     def rows(self, ids: Sequence[int]) -> Rows:
-        """These rows; raises HTTPException 404 for one that is not there."""
-        with told(404):
-            return stored(self.gallery, ids)[0]
+        """These rows; raises MissingError for one that is not there."""
+        return stored(self.gallery, ids)[0]
 
     def crops(self, rows: Rows) -> list[answers.Crop]:
         """Stored rows as they are answered."""
@@ -122,39 +123,14 @@ class Desk:
         ]
 
     def clusters(self) -> ClusterTable:
-        """The clusters, read again after they, decisions on them or crops changed."""
-        known = Individuals.of(self.gallery)
+        """The clusters, read again after they, decisions or crops changed, also elsewhere."""
         with self._reading:
-            if self._table is None or self._table.known is not known:
+            if self._table is None or not self._table.is_of(self.gallery):
                 self._table = ClusterTable.read(self.gallery)
             return self._table
 
-    def times(self) -> tuple[float, float] | None:
-        """Of the first and the last crop, None when none is known; at most a minute old."""
-        with self._reading:
-            if self._times is None or self._times[0] < time.monotonic():
-                found = _first_and_last(self.gallery.store)
-                self._times = time.monotonic() + KNOWN_FOR, found
-            return self._times[1]
-
-    def changed(self, *, deleted: bool = False) -> None:
-        """Crops were added or deleted."""
-        with self._reading:
-            self._table = self._times = None
-        if deleted:
-            self.untidy.set()
-
     def _opened(self) -> Embedder:
         return self.gallery.embedder
-
-
-def _first_and_last(store: Store) -> tuple[float, float] | None:
-    ids = store.select(Filter(since=-math.inf))
-    if not len(ids):
-        return None
-    parts = [store.rows(ids[at : at + BLOCK]).times for at in range(0, len(ids), BLOCK)]
-    times = np.concatenate(parts)
-    return float(times.min()), float(times.max())
 
 
 async def desk_of(request: Request) -> Desk:
@@ -169,10 +145,22 @@ async def who_asks(request: Request) -> str:
     return who
 
 
-async def writable(request: Request) -> None:
-    """Raise HTTPException 403 where nothing may be changed."""
-    if request.app.state.desk.settings.read_only:
+async def writable(request: Request) -> AsyncIterator[None]:
+    """A place among those who change something; raises HTTPException 403 where nothing may be
+    changed, and 503 while all places are taken for longer than a few seconds.
+    """
+    desk: Desk = request.app.state.desk
+    if desk.settings.read_only:
         raise HTTPException(403, "this service is read-only: nothing can be changed here")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await desk.writers.acquire()
+    except TimeoutError as error:
+        raise HTTPException(503, "others are changing the gallery: try again", RETRY) from error
+    try:
+        yield
+    finally:
+        desk.writers.release()
 
 
 TheDesk = Annotated[Desk, Depends(desk_of)]

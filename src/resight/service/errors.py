@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,10 +14,19 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from resight.errors import ConfigError, Contradiction, GalleryError, StoreError
+from resight.errors import (
+    BusyError,
+    ConfigError,
+    Contradiction,
+    GalleryError,
+    MissingError,
+    ResightError,
+    StoreError,
+)
 
 log = logging.getLogger(__name__)
 
+RETRY = {"Retry-After": "5"}
 _LONGEST = 300
 _PLAIN = {
     "Not Found": "there is nothing at this address",
@@ -33,9 +43,14 @@ def refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None
 
 @contextmanager
 def told(status: int) -> Iterator[None]:
-    """Answer with this status and the sentence of a mistake in what was asked of the gallery."""
+    """Answer with this status and the sentence of a mistake in what was asked of the gallery.
+
+    What is missing, and what others keep busy, has an answer of its own.
+    """
     try:
         yield
+    except (MissingError, BusyError):
+        raise
     except (ConfigError, GalleryError) as error:
         raise HTTPException(status, str(error)) from error
 
@@ -45,6 +60,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Contradiction, _contradicted)
+    app.add_exception_handler(MissingError, _missing)
+    app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(StoreError, _unavailable)
     app.add_exception_handler(GalleryError, _unavailable)
 
@@ -52,7 +69,12 @@ def add_handlers(app: FastAPI) -> None:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException)
     sentence = _PLAIN.get(str(error.detail), str(error.detail))
-    return refusal(error.status_code, _clean(request, sentence), error.headers)
+    if isinstance(error.__cause__, ResightError):
+        sentence = _clean(request, sentence)
+    headers = {**(error.headers or {})}
+    if error.status_code == 405:
+        headers["Allow"] = _methods(request)
+    return refusal(error.status_code, sentence, headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -63,14 +85,23 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _contradicted(request: Request, error: Exception) -> Response:
-    return refusal(409, _clean(request, str(error)))
+    return refusal(409, str(error))
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    return refusal(404, _clean(request, str(error)))
+
+
+async def _busy(request: Request, error: Exception) -> Response:
+    log.warning("request %s: %s", request.scope["state"].get("id"), error)
+    return refusal(503, "others are changing the gallery: try again", RETRY)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     """The gallery or its store cannot do it now; addresses and paths are for the log alone."""
     log.error("request %s: %s", request.scope["state"].get("id"), error)
     sentence = "the gallery cannot do that now: try again, or ask who runs it to read its log"
-    return refusal(503, sentence, {"Retry-After": "5"})
+    return refusal(503, sentence, RETRY)
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
@@ -80,10 +111,18 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     return f"{place[:_LONGEST]}: {reason[:_LONGEST]}"
 
 
+def _methods(request: Request) -> str:
+    """The methods that an address takes; each of its routes knows only its own."""
+    routes = [
+        route for route in request.app.state.routes if route.path_regex.match(request.scope["path"])
+    ]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
+
+
 def _clean(request: Request, sentence: str) -> str:
-    """Without the place of the gallery on this machine."""
-    gallery = request.app.state.desk.gallery
-    return sentence.replace(str(gallery.path), "the gallery")
+    """Without the place of the gallery on this machine, which may be as short as "." or "G"."""
+    place = re.escape(str(request.app.state.desk.gallery.path))
+    return re.sub(rf"(?<![\w./'-]){place}(?![\w.'-])", "the gallery", sentence)
 
 
 def unexpected(request_id: str) -> Response:

@@ -8,10 +8,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from resight.service.errors import refusal
-from resight.service.sessions import Sessions
+from resight.service.sessions import LOGIN, Sessions
 from resight.service.settings import ServiceSettings
 
-OPEN = frozenset({"/", "/health", "/api/session"})
+OPEN = frozenset({"/", "/health", LOGIN})
 OPEN_FOLDER = "/static/"
 MOST_HEAD = 32_768
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from resight.errors import StoreError
 from resight.gallery.records import ALL, NO_ROW, Filter, Hits
 from resight.gallery.store import Store
 from resight.inference import Embedder
@@ -64,7 +65,12 @@ class JointStore:
     def __init__(self, store: Store, *, lanes: int, told: Callable[[int], None]) -> None:
         self._store = store
         self._together: Together[_Wish, Hits] = Together(
-            self._search, most=MOST_QUERIES, lanes=lanes, name="search", told=told
+            self._search,
+            most=MOST_QUERIES,
+            lanes=lanes,
+            name="search",
+            told=told,
+            shared=(StoreError,),
         )
 
     def search(

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from fastapi import HTTPException
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from resight.errors import DataError
 from resight.inference import Picture, to_pixels
-from resight.inference.pictures import Pixels
+from resight.inference.pictures import Pixels, size_of
 
-_READERS: dict[bytes, type[ImageFile]] = {
-    b"\xff\xd8\xff": JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImageFile,
-    b"BM": BmpImageFile,
-    b"RIFF": WebPImageFile,
-}
+MOST_SCANS = 50
+"""Scans of a JPEG, each a pass over all of its pixels; cameras write 1, most others up to 10."""
+
+_SCAN = b"\xff\xda"
+_RUN_LENGTHS = (1, 2)
 
 
 def check_picture(data: bytes, *, max_pixels: int) -> None:
     """Look at what the file's head tells; nothing is decoded.
 
-    Raises HTTPException 415 for what is no JPEG, PNG, BMP or WebP file, 413 for too many pixels.
+    Raises HTTPException 415 for what is no JPEG, PNG, BMP or WebP file, or a run-length encoded
+    BMP, which Pillow decodes byte by byte; 413 for too many pixels, and too many scans of a JPEG.
     """
     try:
-        reader = next(reader for first, reader in _READERS.items() if data.startswith(first))
-        with reader(io.BytesIO(data)) as picture:
-            width, height = picture.size
+        height, width = size_of(data)
     except Exception as error:  # Pillow's readers raise nearly anything on hostile bytes
         what = "is no JPEG, PNG, BMP or WebP file that can be read" if data else "is empty"
         raise HTTPException(415, f"an uploaded picture {what}") from error
@@ -40,6 +32,13 @@ def check_picture(data: bytes, *, max_pixels: int) -> None:
         raise HTTPException(
             413, f"a picture has {width} x {height} pixels, more than {max_pixels:,}: send less"
         )
+    scans = data.count(_SCAN) if data.startswith(b"\xff\xd8") else 0
+    if scans > MOST_SCANS:
+        raise HTTPException(
+            413, f"a picture has {scans:,} scans, more than {MOST_SCANS}: save it anew"
+        )
+    if data.startswith(b"BM") and int.from_bytes(data[30:34], "little") in _RUN_LENGTHS:
+        raise HTTPException(415, "a picture is a run-length encoded BMP: save it as JPEG or PNG")
 
 
 def decoded(pictures: Sequence[Picture], size: tuple[int, int]) -> Pixels:

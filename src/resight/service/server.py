@@ -35,7 +35,7 @@ def run(app: FastAPI, settings: ServiceSettings) -> bool:
     with listen(settings.host, settings.port) as listening:
         config = uvicorn.Config(
             app,
-            http=TimedConnection.of(settings.patience),
+            http=TimedConnection.of(settings.patience, settings.slowest),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -55,10 +55,10 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
-    except OSError as error:
+    except (OSError, TypeError) as error:  # the latter for what cannot be a host name
+        why = error.strerror if isinstance(error, OSError) else "that is no host name"
         raise ConfigError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}; choose another "
-            "--host or --port"
+            f"cannot listen on {host}, port {port}: {why or error}; choose another --host or --port"
         ) from error
 
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
+LOGIN = "/api/session"
+"""Where a token is exchanged for a cookie; open to all."""
+
 HOURS = 12
 
 

@@ -12,6 +12,7 @@ from resight.errors import ConfigError
 
 SHORTEST_TOKEN, LONGEST_TOKEN = 16, 512
 _IN_TOKENS = frozenset(string.ascii_letters + string.digits + string.punctuation)
+_IN_NAMES = frozenset(string.ascii_letters + string.digits + "-_.")
 _MAKE_ONE = 'make one with `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
 
 
@@ -59,6 +60,8 @@ class ServiceSettings:
                 raise ConfigError(f"{name} is {getattr(self, name)} seconds, expected more than 0")
         for told in self.tokens.values():
             check_token(told)
+        for name in self.names:
+            check_name(name)
         if not self.tokens and not (self.is_local and not self.names):
             where = self.names[0] if self.names else self.host
             raise ConfigError(
@@ -82,6 +85,15 @@ def is_local(host: str) -> bool:
         return False
 
 
+def check_name(name: str) -> None:
+    """Raise ConfigError for what cannot be the name of a host, such as an address of a page."""
+    if not set(name) <= _IN_NAMES or not name:
+        raise ConfigError(
+            f"{name!r} is no host name: give it without scheme, port and path, such as "
+            "reid.example.org"
+        )
+
+
 def check_token(token: str) -> None:
     """Raise ConfigError for a token that is easily guessed or cannot be sent; it is never shown."""
     if not SHORTEST_TOKEN <= len(token) <= LONGEST_TOKEN:
@@ -98,7 +110,7 @@ def read_tokens(file: Path) -> dict[str, str]:
 
     Empty lines and those that start with # do not count. The name is what is logged; a token
     without one is called "token". Raises ConfigError for a file that cannot be read or has none,
-    two tokens of one name, or one that is too short.
+    two tokens of one name, two names of one token, or one that is too short.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -115,6 +127,8 @@ def read_tokens(file: Path) -> dict[str, str]:
         if name in tokens:
             raise ConfigError(f"{file}, line {number}: there is a token of {name!r} already")
         check_token(words[-1])
+        if words[-1] in tokens.values():
+            raise ConfigError(f"{file}, line {number}: this token has another name already")
         tokens[name] = words[-1]
     if not tokens:
         raise ConfigError(f"{file} holds no token: {_MAKE_ONE}")

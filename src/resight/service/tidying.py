@@ -32,7 +32,6 @@ def tidy(desk: Desk) -> None:
     expired = desk.gallery.expire()
     if expired:
         log.info("%d crops were past their retention and are deleted", expired)
-        desk.changed()
     if desk.untidy.is_set():
         desk.untidy.clear()  # before the work: what is deleted meanwhile needs another turn
         try:

@@ -9,6 +9,7 @@ import { brief, moment } from "./times.js";
 import { say, verdict } from "./verdicts.js";
 import { camera, cosine, fileName, spoken } from "./words.js";
 
+const TRIES = 3;
 const WHY = {
   query: ["target", "asked for"],
   confirmed: ["check", "confirmed"],
@@ -27,8 +28,23 @@ export function picture(id, url, props = {}) {
     draggable: "false",
     ...props,
   });
-  image.addEventListener("error", () => image.replaceWith(blank()), { once: true });
+  patiently(image, "src", () => image.replaceWith(blank()));
   return image;
+}
+
+/** Try a picture again that did not come, as the service may have been busy; then do without. */
+export function patiently(image, key, without) {
+  const url = image.getAttribute(key);
+  let tries = 0;
+  image.addEventListener("error", () => {
+    tries += 1;
+    if (tries > TRIES) {
+      without();
+      return;
+    }
+    const again = () => image.setAttribute(key, `${url}?try=${tries}`);
+    setTimeout(again, tries * (500 + 1000 * Math.random()));
+  });
 }
 
 /** Where the picture of a crop is that is known by its id alone. */

@@ -7,13 +7,12 @@ import { button, h, icon, name } from "./dom.js";
 import { grow, pages } from "./grow.js";
 import { announce, tell } from "./notices.js";
 import { gallery } from "./session.js";
-import { ago } from "./times.js";
+import { ago, stamp } from "./times.js";
 import { forget } from "./verdicts.js";
 import { count, many } from "./words.js";
 
 const LISTED = 500;
 const SHOWN = 4;
-const CLOCK = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 
 /** The view of all decisions that count. */
 export async function showDecisions(place, _, signal) {
@@ -84,7 +83,7 @@ function entry(group) {
       group.length > 1 ? h("span", {}, counted(group)) : null,
       h(
         "time",
-        { datetime: new Date(1000 * time).toISOString(), title: CLOCK.format(1000 * time) },
+        stamp(time),
         ago(time),
       ),
       by ? h("span", { class: "soft" }, "by ", name(by)) : null,

@@ -133,6 +133,12 @@ function verdictOf({ hits, unknown }, asked) {
       ),
     );
   }
+  if (unknown !== null && gallery.threshold.notes.length) {
+    const notes = gallery.threshold.notes.map((note) => h("li", {}, note));
+    told.push(
+      h("div", { class: "hint notes" }, "Before you trust the threshold:", h("ul", {}, notes)),
+    );
+  }
   if (asked.pictures && hits.length && !gallery.read_only) {
     told.push(
       h(

@@ -1,5 +1,6 @@
 // What a time line draws: lanes, the axis, the way, and sightings with their pictures.
 
+import { patiently } from "./cards.js";
 import { s } from "./dom.js";
 import { layOut } from "./timespan.js";
 import { moment, ticks } from "./times.js";
@@ -104,15 +105,15 @@ function mark({ crops, x }, { cameras, choose }, thumb) {
     s("rect", { class: "back", ...box }),
   );
   if (crop.thumbnail) {
-    element.append(
-      s("image", {
-        href: crop.thumbnail,
-        x: box.x + 2,
-        y: top + 2,
-        width: thumb - 4,
-        height: THUMB - 4,
-      }),
-    );
+    const image = s("image", {
+      href: crop.thumbnail,
+      x: box.x + 2,
+      y: top + 2,
+      width: thumb - 4,
+      height: THUMB - 4,
+    });
+    patiently(image, "href", () => image.remove());
+    element.append(image);
   }
   element.append(s("rect", { class: "edge", ...box }));
   if (others) element.append(badge(crops.length, box.x + thumb, top + THUMB - 4));

@@ -3,6 +3,7 @@
 import { gallery } from "./session.js";
 
 const EPOCH = 1e8; // 1973: the times of a video start far below, those of a clock lie above
+const END = 8.64e12; // the last date that browsers know
 const DAY = 86400;
 const STEPS = [
   1,
@@ -50,20 +51,25 @@ const UNITS = [
   [3600, "hour"],
   [60, "minute"],
 ];
+const CLOCK = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const SINCE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 /** Whether this gallery's times are those of a clock. */
-export const isClock = () => Boolean(gallery.times) && gallery.times[0] >= EPOCH;
+export const isClock = () =>
+  Boolean(gallery.times) && gallery.times[0] >= EPOCH && gallery.times[1] <= END;
+
+/** Whether a time is told as a date. */
+const isDate = (seconds) => isClock() && Math.abs(seconds) <= END;
 
 /** A time in full. */
 export function moment(seconds) {
   if (seconds === null) return "time unknown";
-  return isClock() ? FULL.format(1000 * seconds) : duration(seconds);
+  return isDate(seconds) ? FULL.format(1000 * seconds) : duration(seconds);
 }
 
 /** A time as short as the gallery allows: without the day where all crops are of one. */
 export function brief(seconds) {
-  if (seconds === null || !isClock()) return moment(seconds);
+  if (seconds === null || !isDate(seconds)) return moment(seconds);
   return (day(gallery.times[0]) === day(gallery.times[1]) ? HOURS : SHORT).format(1000 * seconds);
 }
 
@@ -72,7 +78,7 @@ export function span(first, last) {
   if (first === null) return "times unknown";
   if (first === last) return moment(first);
   const [from, to] = [moment(first), moment(last)];
-  const isOneDay = isClock() && day(first) === day(last);
+  const isOneDay = isDate(first) && isDate(last) && day(first) === day(last);
   return `${from} – ${isOneDay ? to.slice(to.lastIndexOf(" ") + 1) : to}`;
 }
 
@@ -82,23 +88,29 @@ export function ago(seconds, now = Date.now() / 1000) {
   return length === 1 ? "just now" : SINCE.format(-Math.floor((now - seconds) / length), unit);
 }
 
+/** A time in full and as machines read it, of which it is not known whether it is a date. */
+export function stamp(seconds) {
+  if (Math.abs(seconds) > END) return { title: `${seconds} seconds` };
+  return { title: CLOCK.format(1000 * seconds), datetime: new Date(1000 * seconds).toISOString() };
+}
+
 /** Round times between two, and their labels, at most one for `gap` of the length. */
 export function ticks(from, to, most) {
   const wanted = (to - from) / Math.max(1, most);
   const step =
-    STEPS.find((one) => one >= wanted) ?? DAY * (DAYS.find((one) => one * DAY >= wanted) ?? 3650);
+    STEPS.find((one) => one >= wanted) ??
+    DAY * (DAYS.find((one) => one * DAY >= wanted) ?? 10 ** Math.ceil(Math.log10(wanted / DAY)));
   const shift = isClock() ? -60 * new Date(1000 * from).getTimezoneOffset() : 0;
-  const found = [];
-  for (let at = Math.ceil((from + shift) / step) * step - shift; at <= to; at += step) {
-    found.push({ at, label: tick(at, step, shift) });
-  }
-  return found;
+  const start = Math.ceil((from + shift) / step) * step - shift;
+  const places = Array.from({ length: Math.ceil(most) + 1 }, (_, place) => start + place * step);
+  return places.filter((at) => at <= to).map((at) => ({ at, label: tick(at, step, shift) }));
 }
 
 /** What a field for a time holds. */
 export function toField(seconds) {
   if (seconds === null) return "";
   if (!isClock()) return duration(seconds);
+  if (!isDate(seconds)) return "";
   const local = new Date(1000 * seconds - 60000 * new Date(1000 * seconds).getTimezoneOffset());
   return local.toISOString().slice(0, 16);
 }
@@ -118,7 +130,7 @@ function day(seconds) {
 }
 
 function tick(at, step, shift) {
-  if (!isClock()) return duration(at);
+  if (!isDate(at)) return duration(at);
   const isMidnight = (at + shift) % DAY === 0;
   const [, format] = TICKS.find(([least]) => (isMidnight ? DAY : step) >= least);
   return format.format(1000 * at);

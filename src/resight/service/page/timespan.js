@@ -9,8 +9,9 @@ export class Span {
   constructor(first, last) {
     this.pad = MARGIN;
     const isMoment = first === last;
-    this.first = isMoment ? first - 1 : first;
-    this.last = isMoment ? last + 1 : last;
+    const around = isMoment ? Math.max(1, Math.abs(first) * 1e-9) : 0;
+    this.first = first - around;
+    this.last = last + around;
     this.shortest = isMoment ? this.whole : Math.min(SHORTEST, this.whole);
     [this.from, this.to] = [this.first, this.last];
   }

@@ -28,7 +28,9 @@ export function rate(far) {
 export function extent(crops) {
   const cameras = many(new Set(crops.map((one) => one.camera)).size, "camera");
   const times = crops.map((one) => one.time).filter((time) => time !== null);
-  return times.length ? `${cameras} · ${span(Math.min(...times), Math.max(...times))}` : cameras;
+  if (!times.length) return cameras;
+  times.sort((a, b) => a - b);
+  return `${cameras} · ${span(times[0], times.at(-1))}`;
 }
 
 /** A crop for those who cannot see it. */

@@ -53,7 +53,6 @@ def add_crop(asked: AskedForm, desk: TheDesk) -> answers.Crop:
     pixels = desk.pixels([picture])
     vectors = desk.embed_pixels(pixels)
     ids = desk.gallery.add_embedded(vectors, rows, pixels, original_sizes([picture]))
-    desk.changed()
     return desk.crops(desk.rows(ids.tolist()))[0]
 
 
@@ -69,7 +68,7 @@ def delete_crop(crop_id: asks.CropId, desk: TheDesk) -> answers.Deleted:
     deleted = desk.gallery.delete(np.array([crop_id]))
     if not deleted:
         raise HTTPException(404, f"the gallery has no crop {crop_id}")
-    desk.changed(deleted=True)
+    desk.untidy.set()
     return answers.Deleted(deleted=deleted)
 
 

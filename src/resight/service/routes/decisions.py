@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Query
 
 from resight.gallery import decide
-from resight.gallery import decisions as made
+from resight.gallery.decisions import decided
 from resight.gallery.individuals import find_ids
 from resight.service import answers, asks
 from resight.service.desk import TheDesk, Who, writable
@@ -35,17 +35,21 @@ def add_decisions(asked: asks.NewDecisions, desk: TheDesk, who: Who) -> answers.
 
 
 @router.get("/decisions")
-def list_decisions(asked: Annotated[asks.Page, Query()], desk: TheDesk) -> answers.Decisions:
-    """The decisions that count, newest first; `after` is a place in that list."""
-    feedback = made.feedback  # type: ignore[attr-defined]
-    told = feedback.latest(feedback.read(desk.gallery.path))[::-1]
-    start = asked.after + 1
-    shown = told[start : start + asked.limit]
+def list_decisions(
+    asked: Annotated[asks.DecisionListing, Query()], desk: TheDesk
+) -> answers.Decisions:
+    """The decisions that count, newest first.
+
+    Places are counted from the oldest on, so that none is left out where newer ones come or go.
+    """
+    told = decided(desk.gallery)
+    left = len(told) if asked.after is None else min(asked.after, len(told))
+    shown = told[len(told) - left :][: asked.limit]
     crops = [(crop.source, crop.path) for one in shown for crop in (one.a, one.b)]
     ids = [None if crop_id < 0 else crop_id for crop_id in find_ids(desk.gallery, crops).tolist()]
     pairs = zip(ids[::2], ids[1::2], shown, strict=True)
     listed = [
-        answers.Decision(a=a, b=b, same=one.same, time=one.time, by=one.by) for a, b, one in pairs
+        answers.Decision(a=a, b=b, same=one.same is True, time=one.time, by=one.by)
+        for a, b, one in pairs
     ]
-    end = start + len(shown)
-    return answers.Decisions(decisions=listed, next=end - 1 if end < len(told) else None)
+    return answers.Decisions(decisions=listed, next=(left - len(shown)) or None)

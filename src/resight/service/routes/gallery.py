@@ -20,10 +20,12 @@ def show_gallery(desk: TheDesk) -> answers.Overview:
         name=gallery.path.resolve().name,
         rows=state.rows,
         cameras=[answers.Camera(name=name, rows=rows) for name, rows in cameras.items()],
-        times=desk.times(),
+        times=gallery.store.times(),
         threshold=None
         if threshold is None
-        else answers.Threshold(similarity=threshold.similarity, far=threshold.far),
+        else answers.Threshold(
+            similarity=threshold.similarity, far=threshold.far, notes=list(threshold.notes)
+        ),
         thumbnails=gallery.settings.thumbnails,
         clusters=len(Individuals.of(gallery).sizes),
         index=answers.Index(kind=state.kind, recall=state.recall),

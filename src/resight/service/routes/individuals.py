@@ -31,7 +31,6 @@ def delete_whole_individual(crop_id: asks.CropId, desk: TheDesk) -> answers.Dele
     """Delete all sightings of a crop's individual and all that is derived from them."""
     desk.rows([crop_id])
     deleted = delete_individual(desk.gallery, crop_id)
-    desk.changed()
     return answers.Deleted(deleted=deleted)
 
 
