@@ -131,6 +131,20 @@ def test_it_is_the_reference_and_obeys_every_pair(problem):
     assert np.array_equal(by_first_member(found), found)
 
 
+@given(problems(), st.randoms(use_true_random=False))
+@settings(max_examples=100, deadline=None)
+def test_the_order_of_pairs_does_not_matter(problem, random):
+    labels, vectors, must, cannot = problem
+    assume(not contradicts(len(labels), must, cannot))
+
+    def mixed(links):
+        said = [random.choice((pair, pair[::-1])) for pair in (*links.tolist(), *links.tolist())]
+        return pairs(*random.sample(said, len(said)))
+
+    found = constrain(labels, vectors, must, cannot)
+    assert np.array_equal(constrain(labels, vectors, mixed(must), mixed(cannot)), found)
+
+
 @given(problems())
 @settings(max_examples=100, deadline=None)
 def test_clusters_that_no_pair_names_are_left_alone(problem):
@@ -164,6 +178,20 @@ def test_a_contradiction_names_the_shortest_chain():
     with pytest.raises(Contradiction, match="and 1 more like these"):
         check(must, pairs((1, 4), (8, 7)))
     check(must, pairs((1, 7), (0, 3)))
+
+
+def test_a_long_chain_is_told_in_part():
+    chain = np.column_stack((np.arange(5000), np.arange(1, 5001)))
+    with pytest.raises(Contradiction, match=r"\(0 = 1 = .* = 9 = … = 5000\)") as raised:
+        check(chain, pairs((0, 5000)))
+    assert len(str(raised.value)) < 200
+
+
+def test_no_samples_at_all():
+    empty = np.empty(0, np.int64)
+    assert len(constrain(empty, np.empty((0, 3), np.float32), NONE, NONE)) == 0
+    assert not among(Links(NONE, NONE), empty)
+    check(NONE, NONE)
 
 
 def test_nothing_changes_without_pairs_or_when_all_are_obeyed():

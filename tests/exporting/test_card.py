@@ -27,6 +27,7 @@ FACTS = Facts(
     recipe=Recipe(name="cgc", encoder=EncoderSpec(weights="/home/someone/start.pth", parts=2)),
     digest="aa11",
     finished=datetime(2026, 5, 4, tzinfo=UTC),
+    epochs=Recipe().total_epochs,
     crops=2880,
     cameras=6,
     evaluation=EVALUATION,
@@ -83,7 +84,7 @@ def test_the_header_is_read_by_hugging_face() -> None:
         "from a similarity of 0.3734 on, calibrated on identities for 0.100% of false accepts",
         "needs a legal basis",
         "| made by | resight 9.9 |",
-        "| training ended | 2026-05-04 |",
+        "| last epoch ended | 2026-05-04 |",
         "| sha256 of the weights | `bb22` |",
         "| sha256 of the recipe | `aa11` |",
         'embedder = resight.load("model.onnx")',
@@ -105,7 +106,7 @@ def test_what_is_not_known_is_said() -> None:
     card = text_of(bare)
     assert "Crops in the last epoch: unknown. Cameras: unknown." in card
     assert "Not evaluated: `resight evaluate`" in card
-    assert "No threshold was calibrated: `resight calibrate`" in card
+    assert "No threshold was calibrated for these weights: `resight calibrate`" in card
 
 
 def test_figures_without_identities_are_no_percent() -> None:
@@ -114,6 +115,37 @@ def test_figures_without_identities_are_no_percent() -> None:
     assert "| figure | value |" in card
     assert "| silhouette | 0.322 |" in card
     assert "model-index" not in header_of(card)
+
+
+def test_what_people_decided_is_said() -> None:
+    card = text_of(replace(FACTS, decided=1200))
+    assert "trained without labels but for 1,200 pairs that people decided about" in card
+    assert "people decided" not in text_of()
+
+
+def test_training_that_has_not_ended_is_said() -> None:
+    whole = FACTS.recipe.total_epochs
+    assert f"| epochs | {whole} |" in text_of()
+    assert "may be of an earlier epoch" not in text_of()
+    card = text_of(replace(FACTS, epochs=3))
+    assert f"| epochs | 3 of {whole}, training has not ended |" in card
+    assert "Training has not ended: these figures may be of an earlier epoch." in card
+
+
+def test_a_share_of_the_crops_in_each_epoch_is_said() -> None:
+    recipe = replace(FACTS.recipe, sample_fraction=0.25)
+    assert "Each epoch took 25% of them, drawn anew." in text_of(replace(FACTS, recipe=recipe))
+
+
+def test_what_to_know_of_the_threshold_is_told() -> None:
+    assert "- few pairs\n- of one camera" in text_of(
+        replace(FACTS, threshold_notes=("few pairs", "of one camera"))
+    )
+
+
+def test_names_keep_tables_whole() -> None:
+    recipe = replace(FACTS.recipe, name="a|b")
+    assert "| method | a\\|b |" in text_of(replace(FACTS, recipe=recipe))
 
 
 def test_training_with_labels_is_said() -> None:
@@ -135,6 +167,18 @@ def test_training_with_labels_is_said() -> None:
 )
 def test_how_it_is_loaded_and_fed(to: str, preset: str, told: str) -> None:
     assert told in text_of(to=to, preset=preset)
+
+
+def test_weights_alone_take_no_tensors() -> None:
+    card = text_of(to="safetensors")
+    assert "`images`" not in card
+    assert "- Input: pictures of any size, which `embed` resizes and normalises" in card
+
+
+def test_that_resizing_inside_differs_is_told() -> None:
+    told = "Resizing inside is Pillow's but for a grey level"
+    has = {preset: told in text_of(preset=preset) for preset in PRESETS}
+    assert has == {"plain": True, "boxmot": False, "ultralytics": True}
 
 
 @pytest.mark.parametrize(

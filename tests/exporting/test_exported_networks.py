@@ -45,7 +45,8 @@ def test_an_export_opens_again_and_embeds_alike(
     exported: Exported, models_of: Models, key: tuple[str, str, str]
 ) -> None:
     done, original = exported(*key), resight.load(models_of(key[0]), precision="float32")
-    assert done.difference < 1e-5
+    # Where a sum is almost half a grey level, runtimes round it differently.
+    assert done.difference < (1e-5 if key[2] == "boxmot" else 1e-4)
     for path in (done.folder, done.file):
         opened = resight.load(path, precision="float32")
         assert (opened.dim, opened.size) == (original.dim, original.size)

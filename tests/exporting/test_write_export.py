@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ import pytest
 from resight.errors import ConfigError, ResightError, RunError
 from resight.exporting import verify, write, write_export
 from resight.exporting.presets import PRESETS
+from resight.files import locked
+from resight.models import EncoderSpec, build_encoder, save
 
 Models = Callable[[str], Path]
 
@@ -18,6 +22,11 @@ Models = Callable[[str], Path]
 def export(source: Path, out: Path, **options: Any) -> Any:
     told = {"to": "torchscript", "preset": "boxmot", **options}
     return write_export(source, out, card=lambda *_: "a card\n", **told)
+
+
+def copy(source: Path, out: Path, **options: Any) -> Any:
+    """The fastest export."""
+    return export(source, out, to="safetensors", preset="plain", **options)
 
 
 def names(folder: Path) -> list[str]:
@@ -180,3 +189,140 @@ def test_encoders_wider_than_high_leave_ultralytics_its_squares() -> None:
     takes = PRESETS["ultralytics"].takes
     assert (takes((256, 128)).height, takes((256, 256)).height) == (256, 256)
     assert takes((128, 256)).height is None
+
+
+def test_a_folder_that_only_looks_like_an_export_is_left_alone(
+    models_of: Models, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for text in ('{"name": "my data"}', "[]", "no"):
+        (out / "metadata.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"out holds other files \(metadata\.json\)"):
+            copy(models_of("small"), out)
+    (out / "metadata.json").unlink()
+    threshold = tmp_path / "threshold.json"
+    threshold.write_text("{}")
+    copy(models_of("small"), out, beside=(threshold,))
+    (out / "notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"out holds other files \(notes\.txt\)"):
+        copy(models_of("small"), out)
+    assert {"notes.txt", "threshold.json", "metadata.json"} < set(names(out))
+    (out / "notes.txt").unlink()
+    copy(models_of("small"), out)
+    assert "threshold.json" not in names(out)
+
+
+def test_the_folder_that_one_is_in_is_refused(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path(), Path("../") / tmp_path.name):
+        with pytest.raises(ConfigError, match="is the folder that you are in"):
+            copy(models_of("small"), out)
+
+
+def test_a_link_stays_a_link(models_of: Models, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk")
+    for _ in range(2):
+        done = copy(models_of("small"), tmp_path / "out")
+        assert done.file.exists()
+    assert (tmp_path / "out").is_symlink()
+    assert names(tmp_path) == ["disk", "out"]
+
+
+def test_what_a_killed_export_left_is_cleared_away(models_of: Models, tmp_path: Path) -> None:
+    copy(models_of("small"), tmp_path / "out")
+    for name in (".out.123.tmp", ".out.124.old", ".out.125.tmp", ".other.123.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.onnx").write_text("half")
+    with locked(tmp_path / ".out.125.tmp"):
+        copy(models_of("small"), tmp_path / "out")
+    assert names(tmp_path) == [".other.123.tmp", ".out.125.tmp", "out"]
+    assert ".lock" not in names(tmp_path / "out")
+
+
+def test_an_earlier_export_that_a_killed_one_moved_comes_back(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two steps of a replacement."""
+    out, source = tmp_path / "out", models_of("small")
+    copy(source, out)
+    (tmp_path / ".out.123.tmp").mkdir()
+    out.rename(tmp_path / ".out.123.old")
+    monkeypatch.setattr(verify, "LARGEST", -1)
+    with pytest.raises(ResightError, match="differs"):
+        copy(source, out)
+    assert names(tmp_path) == ["out"]
+    assert (out / "model.safetensors").exists()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from resight.exporting import write, write_export
+
+step, sync, replace = sys.argv[3], write._sync, os.replace
+if step == "draft":
+    write._sync = lambda draft: os.kill(os.getpid(), 9)
+else:
+    os.replace = lambda a, b: os.kill(os.getpid(), 9) if a.suffix == ".tmp" else replace(a, b)
+write_export(
+    Path(sys.argv[1]), Path(sys.argv[2]), card=lambda *_: "", to="safetensors", preset="plain"
+)
+"""
+
+
+@pytest.mark.parametrize("step", ["draft", "swap"])
+def test_kill_9_leaves_nothing_that_the_next_export_does_not_clear(
+    models_of: Models, tmp_path: Path, step: str
+) -> None:
+    out = tmp_path / "out"
+    copy(models_of("small"), out)
+    command = [sys.executable, "-c", KILLED, str(models_of("small")), str(out), step]
+    assert subprocess.run(command, check=False).returncode == -9
+    assert len(names(tmp_path)) == 2
+    assert copy(models_of("small"), out).file.exists()
+    assert names(tmp_path) == ["out"]
+
+
+def test_all_parents_that_were_not_there_go_again(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "LARGEST", -1)
+    with pytest.raises(ResightError, match="differs"):
+        copy(models_of("small"), tmp_path / "a" / "b" / "out")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("at", ["loading", "copying"])
+def test_weights_that_change_meanwhile_are_noticed(
+    models_of: Models, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """A run that is still trained replaces them after every epoch."""
+    source = tmp_path / "run"
+    shutil.copytree(models_of("small"), source)
+    load, copy_file = write.models.load, shutil.copyfile
+    spec = EncoderSpec(**json.loads((source / "model.json").read_text())["encoder"])
+    later = build_encoder(spec, seed=5)
+
+    def train() -> None:
+        save(later, source, size=(64, 32))
+
+    def loading(path: Path) -> Any:
+        loaded = load(path)
+        train()
+        return loaded
+
+    def copying(file: Path, to: Path) -> None:
+        train()
+        copy_file(file, to)
+
+    if at == "loading":
+        monkeypatch.setattr(write.models, "load", loading)
+    else:
+        monkeypatch.setattr(write.shutil, "copyfile", copying)
+    with pytest.raises(RunError, match="changed while they were exported: export them again"):
+        copy(source, tmp_path / "out")
+    assert names(tmp_path) == ["run"]

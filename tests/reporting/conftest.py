@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
-from resight.evaluation.calibration import Threshold
 from resight.evaluation.rates import Rate
+from resight.evaluation.threshold import Threshold
 
 CAMERAS = ("c1", "c2", "c3", "c4")
 RECIPE = """\

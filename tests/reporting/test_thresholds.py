@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from resight.evaluation.calibration import PARTS, Threshold
 from resight.evaluation.rates import Rate
+from resight.evaluation.threshold import PARTS, Threshold
 from resight.reporting.thresholds import calibrated
 
 

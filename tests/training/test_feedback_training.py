@@ -205,6 +205,25 @@ def test_after_a_move_paths_alone_tell(caplog: pytest.LogCaptureFixture) -> None
     assert "found by their paths alone" in caplog.text
 
 
+def test_after_a_move_a_stray_path_of_ones_own_does_not_matter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = decide("/old/town", "bc") + decide("", "xy")
+    found = find_links(told, crops_at(Path("/data/town")), TRAINED)
+    assert found.must.tolist() == [[0, 1]]
+    [record] = caplog.records
+    assert record.levelname == "WARNING", "that these are the same files is a guess"
+    assert "found by their paths alone" in record.message
+
+
+@pytest.mark.parametrize("source", ["/data/\0", "/data/\ud800", "camera 7", "/" + "x" * 5000])
+def test_sources_that_no_folder_can_have_are_names(source: str) -> None:
+    told = decide(source, "bx") + decide(source, "xc") + decide("", "de")
+    crops = crops_at(Path("/data/town"))
+    check_decisions(told, crops)
+    assert find_links(told, crops, TRAINED).must.tolist() == [[2, 3]]
+
+
 def test_what_is_not_trained_on_links_what_is(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "resight")
     told = decide("", "bf fc ad") + decide("", "fd", same=False)
@@ -343,6 +362,17 @@ def test_a_start_that_was_cut_short_can_be_made_again(gallery: Path, tmp_path: P
         (place / name).unlink()
     with pytest.raises(RunError, match="holds other files"):
         RunFolder.create(place, Recipe(), settings, told)
+
+
+def test_a_draft_of_an_export_does_not_keep_a_run_from_going_on(tmp_path: Path) -> None:
+    """Exports are made in the run's folder, as folders; a killed one leaves its draft."""
+    run = RunFolder.create(tmp_path / "run", Recipe(), RunSettings("data", "data"))
+    draft = run.path / "export" / ".onnx-plain.123.tmp"
+    draft.mkdir(parents=True)
+    (run.path / ".log.jsonl.123.tmp").write_text("half")
+    with run.lock():
+        assert draft.is_dir()
+        assert not (run.path / ".log.jsonl.123.tmp").exists()
 
 
 def test_the_command_line_takes_feedback(monkeypatch: pytest.MonkeyPatch) -> None:

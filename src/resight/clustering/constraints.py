@@ -21,6 +21,7 @@ from resight.errors import Contradiction
 from resight.records import OUTLIER, BoolArray, FloatArray, IntArray
 
 BLOCK = 4096
+SHOWN = 12
 
 
 class Links(NamedTuple):
@@ -86,10 +87,11 @@ def check(must: IntArray, cannot: IntArray, names: Sequence[str] | None = None) 
         return
     chain = samples[_chain(links.must, len(samples), *links.cannot[bad[0]])]
     told = [repr(names[i]) if names is not None else str(i) for i in chain]
+    shown = told if len(told) <= SHOWN else [*told[: SHOWN - 2], "…", told[-1]]
     more = f" (and {len(bad) - 1} more like these)" if len(bad) > 1 else ""
     raise Contradiction(
         f"{told[0]} and {told[-1]} are said to be different, but the same by other decisions "
-        f"({' = '.join(told)}): take one of these decisions back{more}"
+        f"({' = '.join(shown)}): take one of these decisions back{more}"
     )
 
 

@@ -41,10 +41,12 @@ LIMITS = """\
 class Facts:
     """What a card tells of the run that an encoder comes from.
 
-    name: of the run. data: the name of its data, without a folder. crops, cameras: how many trained
-    it, None where that is not known. evaluation: evaluation.json, empty where there is none.
-    similarity, far, threshold_of: the calibrated threshold, the wanted rate of false accepts, and
-    what told who is who. finished: when training ended. digest: sha256 of recipe.yaml.
+    name: of the run. data: the name of its data, without a folder. finished: when its last epoch
+    ended; epochs: how many there were. digest: sha256 of recipe.yaml. crops, cameras: how many
+    trained it, None where that is not known. decided: how many pairs of crops people had decided
+    about. evaluation: evaluation.json, empty where there is none. similarity, far, threshold_of,
+    threshold_notes: the calibrated threshold, the wanted rate of false accepts, what told who is
+    who, and what to know of it.
     """
 
     name: str
@@ -52,12 +54,15 @@ class Facts:
     recipe: Recipe
     digest: str
     finished: datetime
+    epochs: int
     crops: int | None = None
     cameras: int | None = None
+    decided: int = 0
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     similarity: float | None = None
     far: float | None = None
     threshold_of: str = ""
+    threshold_notes: tuple[str, ...] = ()
 
 
 def model_card(facts: Facts, described: Description, *, file: str, difference: float) -> str:
@@ -76,9 +81,9 @@ def model_card(facts: Facts, described: Description, *, file: str, difference: f
         "## Training data",
         _data(facts),
         "## Method and settings",
-        _table(("setting", "value"), _settings(facts.recipe)),
+        _table(("setting", "value"), _settings(facts)),
         "## Evaluation",
-        *_figures(facts.evaluation),
+        *_figures(facts),
         *_threshold(facts),
         "## Intended use",
         INTENDED,
@@ -136,18 +141,24 @@ def _results(facts: Facts) -> list[dict[str, Any]]:
 def _data(facts: Facts) -> str:
     crops = UNKNOWN if facts.crops is None else f"{facts.crops:,}"
     cameras = UNKNOWN if facts.cameras is None else f"{facts.cameras:,}"
+    share = facts.recipe.sample_fraction
+    drawn = "" if share == 1 else f" Each epoch took {share:.0%} of them, drawn anew."
     return (
         f"Crops of `{facts.data}`, used {_taught(facts)}. Crops in the last epoch: {crops}. "
-        f"Cameras: {cameras}."
+        f"Cameras: {cameras}.{drawn}"
     )
 
 
 def _taught(facts: Facts) -> str:
-    labelled = isinstance(facts.recipe.clusterer, TrueLabels)
-    return "with the identities of its crops" if labelled else "without labels"
+    if isinstance(facts.recipe.clusterer, TrueLabels):
+        return "with the identities of its crops"
+    if facts.decided:
+        return f"without labels but for {facts.decided:,} pairs that people decided about"
+    return "without labels"
 
 
-def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _settings(facts: Facts) -> Iterator[tuple[str, str]]:
+    recipe = facts.recipe
     spec, optim, batches = recipe.encoder, recipe.optim, recipe.batches
     yield "method", recipe.name
     yield "backbone", spec.backbone
@@ -165,14 +176,23 @@ def _settings(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield "clusters", type(recipe.clusterer).__name__
     yield "losses", ", ".join(type(term).__name__ for term in recipe.losses)
     yield "batch", f"{batches.identities} clusters x {batches.instances} crops"
-    yield "epochs", str(recipe.total_epochs)
+    whole = recipe.total_epochs
+    yield (
+        "epochs",
+        f"{whole}"
+        if facts.epochs == whole
+        else f"{facts.epochs} of {whole}, training has not ended",
+    )
     yield "learning rate", f"{optim.lr:g}, weight decay {optim.weight_decay:g}"
 
 
-def _figures(told: Mapping[str, Any]) -> Iterator[str]:
+def _figures(facts: Facts) -> Iterator[str]:
+    told = facts.evaluation
     if not told:
         yield "Not evaluated: `resight evaluate` on labelled crops tells how good it is."
         return
+    if facts.epochs != facts.recipe.total_epochs:
+        yield "Training has not ended: these figures may be of an earlier epoch."
     by = f", {told['scores']}" if "scores" in told else ""
     queries = f", {told['queries']:,} queries" if "queries" in told else ""
     yield f"Protocol `{told['protocol']}`{by}{queries}."
@@ -196,8 +216,8 @@ def _figures(told: Mapping[str, Any]) -> Iterator[str]:
 def _threshold(facts: Facts) -> Iterator[str]:
     if facts.similarity is None or facts.far is None:
         yield (
-            "No threshold was calibrated: `resight calibrate` finds the similarity from which two "
-            "pictures may be held for one individual."
+            "No threshold was calibrated for these weights: `resight calibrate` finds the "
+            "similarity from which two pictures may be held for one individual."
         )
         return
     yield (
@@ -205,11 +225,13 @@ def _threshold(facts: Facts) -> Iterator[str]:
         f"calibrated on {facts.threshold_of} for {facts.far:.3%} of false accepts "
         "(`threshold.json`)."
     )
+    if facts.threshold_notes:
+        yield "\n".join(f"- {note}" for note in facts.threshold_notes)
 
 
 def _provenance(facts: Facts, described: Description) -> Iterator[tuple[str, str]]:
     yield "made by", described.producer
-    yield "training ended", f"{facts.finished:%Y-%m-%d}"
+    yield "last epoch ended", f"{facts.finished:%Y-%m-%d}"
     yield "weights before training", weights_origin(facts.recipe)
     yield "sha256 of the weights", f"`{described.digest}`"
     yield "sha256 of the recipe", f"`{facts.digest}`"
@@ -217,4 +239,6 @@ def _provenance(facts: Facts, described: Description) -> Iterator[tuple[str, str
 
 def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines
+    )

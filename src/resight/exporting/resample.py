@@ -1,7 +1,8 @@
 """Bicubic resizing as two matrix products, which every runtime computes alike.
 
-It is Pillow's: Keys' cubic filter (a = -0.5), widened where the image shrinks, so that an exported
-network sees the pixels that the image store has. Runtimes differ in what they call bicubic.
+It is Pillow's: Keys' cubic filter (a = -0.5), widened where the image shrinks, first along the
+width, with grey levels rounded after each direction, so that an exported network sees the pixels
+that the image store has. Runtimes differ in what they call bicubic.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from torch import Tensor
 
 
 def resample(images: Tensor, height: int, width: int) -> Tensor:
-    """Images (N, C, h, w) in 0 … 255 at (height, width), without rounding.
+    """Images (N, C, h, w) in 0 … 255 at (height, width), in whole grey levels.
 
     Images that have that size already stay as they are, bit for bit. Keys, "Cubic convolution
     interpolation for digital image processing", 1981, Eq. 15.
     """
     columns = weights(images[0, 0, 0, :], width)  # (width, w)
     rows = weights(images[0, 0, :, 0], height)  # (height, h)
-    narrow = torch.matmul(images, columns.transpose(0, 1)).clamp(0.0, 255.0)
-    return torch.matmul(rows, narrow).clamp(0.0, 255.0)
+    narrow = _grey(torch.matmul(images, columns.transpose(0, 1)))
+    return _grey(torch.matmul(rows, narrow))
 
 
 def weights(line: Tensor, wanted: int) -> Tensor:
@@ -30,6 +31,10 @@ def weights(line: Tensor, wanted: int) -> Tensor:
     distance = (at[None, :] - (middle * scale)[:, None]) / scale.clamp(min=1.0)
     weight = keys(distance.abs())
     return weight / weight.sum(dim=1, keepdim=True)
+
+
+def _grey(values: Tensor) -> Tensor:
+    return torch.floor(values + 0.5).clamp(0.0, 255.0)
 
 
 def keys(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import os
@@ -9,21 +10,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import get_args
 
 import resight
 from resight import models
 from resight.device import Device
-from resight.errors import ConfigError, ResightError
+from resight.errors import ConfigError, ResightError, RunError
 from resight.exporting.graph import Graph
 from resight.exporting.onnx_file import OUTPUT, write_onnx
 from resight.exporting.presets import BOXMOT_SIZE, PRESETS, Preset
 from resight.exporting.script_file import scripted_resize, write_script
 from resight.exporting.verify import check, check_sizes
-from resight.files import as_json
+from resight.files import LOCK, as_json, digest_of, locked
 from resight.inference.described import Description, Format
-from resight.inference.embedder import WEIGHTS, Embedder, digest_of
+from resight.inference.embedder import WEIGHTS, Embedder
 from resight.inference.networks import SCRIPT, open_export
 from resight.models import Encoder
 
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 METADATA = "metadata.json"
 CARD = "README.md"
 MODEL = "model.json"
+DRAFT, OLD = ".tmp", ".old"
 SUFFIXES = {"onnx": ".onnx", "torchscript": SCRIPT}
 Card = Callable[[Description, str, float], str]
 
@@ -64,14 +67,13 @@ def write_export(
 
     card: makes the card of a description, the file's name and the difference. opset: of ONNX.
     beside: files to copy. An earlier export in `out` is replaced when all went well; otherwise
-    nothing is left behind.
+    nothing is left behind. What a killed export left is cleared away by the next one to `out`.
 
     Raises ConfigError for what does not exist or fit together, RunError when `source` holds no
     encoder, ResightError when the export differs by more than 1e-3 or `out` cannot be written.
     """
     chosen = _chosen(to, preset, opset)
-    _check_free(out)
-    encoder, size = models.load(source)
+    encoder, size, digest = _loaded(source)
     _tell_size(preset, size)
     name = WEIGHTS if to == "safetensors" else chosen.stem + SUFFIXES[to]
     described = Description(
@@ -81,20 +83,21 @@ def write_export(
         output=OUTPUT,
         size=size,
         dim=encoder.dim,
-        digest=digest_of(source / WEIGHTS),
+        digest=digest,
         producer=f"resight {resight.__version__}",
     )
-    with _replacing(out) as draft:
+    with _replacing(out.resolve()) as draft:
         if to == "safetensors":
-            found = _copy_weights(source, draft, encoder, size)
+            found = _copy_weights(source, draft, encoder, described)
         else:
             graph = Graph(encoder, chosen, size)
             found = _write_network(draft / name, graph, described, opset)
-        told = described.as_json(file=name, largest_difference=found)
+        copied = [file.name for file in beside]
+        told = described.as_json(file=name, beside=copied, largest_difference=found)
         (draft / METADATA).write_text(told)
         (draft / CARD).write_text(card(described, name, found), encoding="utf-8")
         if preset == "boxmot":
-            (draft / f"{name}.metadata.json").write_text(_for_boxmot(chosen, size))
+            (draft / _sidecar(name)).write_text(_for_boxmot(chosen, size))
         for file in beside:
             shutil.copyfile(file, draft / file.name)
     return Export(out, out / name, found, described)
@@ -113,6 +116,19 @@ def _chosen(to: str, preset: str, opset: int | None) -> Preset:
     if opset is not None and to != "onnx":
         raise ConfigError(f"opset is of ONNX, and {to} has none: leave it out")
     return PRESETS[preset]
+
+
+def _loaded(source: Path) -> tuple[Encoder, tuple[int, int], str]:
+    """The encoder, its size and the digest of its weights, all of one state of the run."""
+    digest = digest_of(source / WEIGHTS) if (source / WEIGHTS).exists() else None
+    encoder, size = models.load(source)
+    if digest is None or digest != digest_of(source / WEIGHTS):
+        raise _changed(source)
+    return encoder, size, digest
+
+
+def _changed(source: Path) -> RunError:
+    return RunError(f"the weights in {source} changed while they were exported: export them again")
 
 
 def _tell_size(preset: str, size: tuple[int, int]) -> None:
@@ -137,14 +153,16 @@ def _write_network(file: Path, graph: Graph, described: Description, opset: int 
     return max(check(network, graph.encoder, graph.size), check_sizes(network, graph))
 
 
-def _copy_weights(source: Path, draft: Path, encoder: Encoder, size: tuple[int, int]) -> float:
+def _copy_weights(source: Path, draft: Path, encoder: Encoder, described: Description) -> float:
     """The weights as they are, and their description without the file that training began with."""
     shutil.copyfile(source / WEIGHTS, draft / WEIGHTS)
     told = json.loads((source / MODEL).read_text())
     told["encoder"]["weights"] = "none"
     (draft / MODEL).write_text(as_json(told, indent=2))
     opened = Embedder.open(draft, device="cpu", precision="float32")
-    return check(opened.network, encoder, size)
+    if opened.digest != described.digest:
+        raise _changed(source)
+    return check(opened.network, encoder, described.size)
 
 
 def _for_boxmot(preset: Preset, size: tuple[int, int]) -> str:
@@ -162,43 +180,94 @@ def _for_boxmot(preset: Preset, size: tuple[int, int]) -> str:
 
 
 def _check_free(out: Path) -> None:
-    if not out.exists() or (out / METADATA).is_file():
+    """Raise ConfigError unless `out` is absent, empty, or an earlier export and nothing else."""
+    if out == Path.cwd():
+        raise ConfigError(f"{out} is the folder that you are in: name a new one with --out")
+    if not out.exists():
         return
-    if not out.is_dir() or any(out.iterdir()):
-        raise ConfigError(f"{out} holds other files: choose an empty or new folder with --out")
+    strange = _strange(out) if out.is_dir() else out.name
+    if strange is not None:
+        raise ConfigError(
+            f"{out} holds other files ({strange}): choose an empty or new folder with --out"
+        )
+
+
+def _strange(folder: Path) -> str | None:
+    """What is in a folder and was not written by an export, None where all of it was."""
+    names = sorted(file.name for file in folder.iterdir())
+    if METADATA not in names:
+        return next(iter(names), None)
+    try:
+        told = (folder / METADATA).read_text(encoding="utf-8")
+        Description.read(told, where=METADATA)
+    except (OSError, ValueError, RunError):
+        return METADATA
+    plain = json.loads(told)
+    file, copied = str(plain.get("file")), map(str, plain.get("beside", ()))
+    written = {METADATA, CARD, MODEL, LOCK, file, _sidecar(file), *copied}
+    return next((name for name in names if name not in written), None)
+
+
+def _sidecar(file: str) -> str:
+    """The file in which BoxMOT keeps what it knows of a network."""
+    return f"{file}.metadata.json"
 
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A draft that takes the folder's place when all went well, and vanishes otherwise."""
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    is_parent_new = not folder.parent.exists()
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}{DRAFT}")
+    absent = list(takewhile(lambda parent: not parent.exists(), folder.parents))
     try:
+        _check_free(folder)
+        _sweep(folder)
         draft.mkdir(parents=True)
-        yield draft
-        for file in draft.iterdir():
-            with file.open("rb") as opened:
-                os.fsync(opened.fileno())
-        _swap(draft, folder)
+        with locked(draft):
+            yield draft
+            _sync(draft)
+            _check_free(folder)
+            _swap(draft, folder)
     except OSError as error:
         raise ResightError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        if is_parent_new:
-            with suppress(OSError):  # it holds the export
-                folder.parent.rmdir()
+        with suppress(OSError):  # they hold the export
+            for parent in absent:
+                parent.rmdir()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the drafts that killed processes left beside a folder, and bring back what they moved.
+
+    A process that lives holds its draft.
+    """
+    left = folder.parent.glob(f".{glob.escape(folder.name)}.*")
+    for draft in {path.with_suffix(DRAFT) for path in left if path.suffix in (DRAFT, OLD)}:
+        with suppress(RunError), locked(draft):
+            old = draft.with_suffix(OLD)
+            if old.exists() and not folder.exists():
+                os.replace(old, folder)
+            shutil.rmtree(old, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sync(draft: Path) -> None:
+    """Have its files on the disk."""
+    for file in draft.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
 
 
 def _swap(draft: Path, folder: Path) -> None:
     """Put `draft` in the folder's place; what was there stays when that fails."""
-    if not folder.exists():
-        os.replace(draft, folder)
-        return
-    old = draft.with_suffix(".old")
-    os.replace(folder, old)
+    old = draft.with_suffix(OLD)
+    if folder.exists():
+        os.replace(folder, old)
     try:
         os.replace(draft, folder)
     except OSError:
-        os.replace(old, folder)
+        if old.exists():
+            os.replace(old, folder)
         raise
+    (folder / LOCK).unlink()  # not before: whoever can lock a draft clears it away
     shutil.rmtree(old, ignore_errors=True)

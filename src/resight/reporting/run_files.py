@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from resight.errors import RunError
-from resight.evaluation.calibration import FILE as THRESHOLD
-from resight.evaluation.calibration import Threshold
+from resight.evaluation.threshold import FILE as THRESHOLD
+from resight.evaluation.threshold import Threshold
 from resight.records import IntArray
 from resight.reporting.columns import read_columns
 from resight.reporting.query_rows import QueryRows, read_query_rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from resight.evaluation.calibration import Threshold
 from resight.evaluation.rates import Rate
+from resight.evaluation.threshold import Threshold
 from resight.reporting.curves import Chart
 from resight.reporting.histograms import histogram_chart
 

@@ -56,7 +56,7 @@ def _numbered(decisions: Sequence[Decision], crops: Crops) -> tuple[Pairs, bool]
     """
     root = os.path.realpath(crops.root)
     sources = {crop.source for decision in decisions for crop in decision.pair}
-    folders = {source: os.path.realpath(source) if source else root for source in sources}
+    folders = {source: _folder(source) if source else root for source in sources}
     paths = {os.path.join(root, path): path for path in crops.paths}
     here = str(crops.root)
 
@@ -66,7 +66,16 @@ def _numbered(decisions: Sequence[Decision], crops: Crops) -> tuple[Pairs, bool]
 
     told = [(named(decision.a), named(decision.b), decision) for decision in decisions]
     found = pairs(Decision(a, b, d.same, d.time, d.by) for a, b, d in told if a != b)
-    return found, bool(sources) and all(crop.source != here for crop in found.crops)
+    ours = {Crop(here, path) for path in crops.paths}
+    return found, ours.isdisjoint(found.crops)
+
+
+def _folder(source: str) -> str:
+    """The folder that a source is; sources need not be any, or be names that a file can have."""
+    try:
+        return os.path.realpath(source)
+    except ValueError:
+        return source
 
 
 def _tell(found: Pairs, places: IntArray, links: Links, moved_to: Path | None) -> None:
@@ -82,6 +91,7 @@ def _tell(found: Pairs, places: IntArray, links: Links, moved_to: Path | None) -
         f"follows from the others, {len(links.must)} pairs must share a cluster and "
         f"{len(links.cannot)} cannot"
     )
-    if moved_to is not None and links:
+    is_guess = moved_to is not None and bool(links)
+    if is_guess:
         line += f"; none is about files below {moved_to}, so crops were found by their paths alone"
-    log.log(logging.INFO if links else logging.WARNING, "%s", line)
+    log.log(logging.INFO if links and not is_guess else logging.WARNING, "%s", line)

@@ -161,7 +161,8 @@ class RunFolder:
         """
         with locked(self.path):
             for draft in self.path.rglob(".*.tmp"):
-                draft.unlink(missing_ok=True)
+                if not draft.is_dir():  # drafts of exports are folders, and may be in the making
+                    draft.unlink(missing_ok=True)
             yield
 
     @property
