@@ -279,7 +279,7 @@ def peak(events: Any) -> float:
 def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
     """Rows by name: a method, and settings that leave some of its parts out."""
     plain, nothing = {"part": "HardTargets"}, {"part": "AllAlike"}
-    baseline = {"part": "ClusterMemory"}
+    baseline = {"part": "ClusterMemory", "momentum": 0.8}
     dbscan = {"part": "AutoDBSCAN"}
     first = EPOCHS // 2
     halves = {"teacher.epochs": first, "teacher.warm_up": 1.0, "optim.epochs": EPOCHS - first - 1}
@@ -291,6 +291,10 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
     easy = {"part": "InstanceLoss"}
     return {
         "cluster-contrast": ("cluster-contrast", {}),
+        "cluster-contrast with labels": (
+            "cluster-contrast",
+            {"clusterer": {"part": "TrueLabels"}},
+        ),
         "cgc: CGC alone": ("cgc", {"targets": plain}),
         "cgc: CGL alone": ("cgc", {"confidence": nothing}),
         "cgc": ("cgc", {}),

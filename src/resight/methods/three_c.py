@@ -29,7 +29,7 @@ def three_c() -> Recipe:
         name="3c",
         clusterer=Switch(3, AutoDBSCAN(), HDC("auto")),  # Alg. 1, Section 3.5
         min_cluster_size=4,
-        memory=ClusterMemory(update="chd"),  # Eq. 17-21
+        memory=ClusterMemory(update="chd", momentum=0.8),  # Eq. 17-21
         weights=CameraEntropy(),  # Eq. 13-16
     )
 
