@@ -298,6 +298,7 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
         "cgc: CGC alone": ("cgc", {"targets": plain}),
         "cgc: CGL alone": ("cgc", {"confidence": nothing}),
         "cgc": ("cgc", {}),
+        "cgc: beta 0.95": ("cgc", {"targets.beta": 0.95}),
         "3c: CIE alone": ("3c", {"clusterer": dbscan, "memory": baseline}),
         "3c: CHD alone": ("3c", {"clusterer": dbscan, "weights": {"part": "EqualWeights"}}),
         "3c: CIE and CHD": ("3c", {"clusterer": dbscan}),
