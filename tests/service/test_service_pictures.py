@@ -34,6 +34,14 @@ def test_a_progressive_picture_is_taken(reader: TestClient) -> None:
         assert answer.status_code == 200
 
 
+def test_what_is_no_scan_does_not_count(reader: TestClient) -> None:
+    heads = 100 * b"\xff\xda\x00\x08"
+    data = picture(kind="JPEG")
+    comment = b"\xff\xfe" + (2 + len(heads)).to_bytes(2, "big") + heads
+    for given in (data[:2] + comment + data[2:], data + heads):
+        assert reader.post("/api/search", files=upload(given)).status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/api/search", "/api/crops"])
 def test_scans_are_bounded_as_each_costs_a_pass_over_all_pixels(
     reader: TestClient, path: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fastapi import HTTPException
@@ -13,7 +14,8 @@ from resight.inference.pictures import Pixels, size_of
 MOST_SCANS = 50
 """Scans of a JPEG, each a pass over all of its pixels; cameras write 1, most others up to 10."""
 
-_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+_SCAN, _END = 0xDA, 0xD9
 _RUN_LENGTHS = (1, 2)
 
 
@@ -32,13 +34,26 @@ def check_picture(data: bytes, *, max_pixels: int) -> None:
         raise HTTPException(
             413, f"a picture has {width} x {height} pixels, more than {max_pixels:,}: send less"
         )
-    scans = data.count(_SCAN) if data.startswith(b"\xff\xd8") else 0
+    scans = _scans(data) if data.startswith(b"\xff\xd8") else 0
     if scans > MOST_SCANS:
         raise HTTPException(
             413, f"a picture has {scans:,} scans, more than {MOST_SCANS}: save it anew"
         )
     if data.startswith(b"BM") and int.from_bytes(data[30:34], "little") in _RUN_LENGTHS:
         raise HTTPException(415, "a picture is a run-length encoded BMP: save it as JPEG or PNG")
+
+
+def _scans(data: bytes) -> int:
+    """Scans of a JPEG; what lies inside other segments, or after its end, is none.
+
+    Phones append films of megabytes, in which the bytes of a scan's head come up by chance.
+    """
+    found, marker = 0, _MARKER.search(data)
+    while marker is not None and data[marker.end() - 1] != _END:
+        found += data[marker.end() - 1] == _SCAN
+        length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        marker = _MARKER.search(data, marker.end() + max(length, 2))
+    return found
 
 
 def decoded(pictures: Sequence[Picture], size: tuple[int, int]) -> Pixels:
