@@ -295,6 +295,15 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
             "cluster-contrast",
             {"clusterer": {"part": "TrueLabels"}},
         ),
+        "cluster-contrast: momentum 0.1": ("cluster-contrast", {"memory.momentum": 0.1}),
+        "cluster-contrast: momentum 0.1, 16 x 4": (
+            "cluster-contrast",
+            {"memory.momentum": 0.1, "batches.identities": 16, "batches.instances": 4},
+        ),
+        "cluster-contrast: instances": (
+            "cluster-contrast",
+            {"memory": {"part": "InstanceMemory"}},
+        ),
         "cgc: CGC alone": ("cgc", {"targets": plain}),
         "cgc: CGL alone": ("cgc", {"confidence": nothing}),
         "cgc": ("cgc", {}),
