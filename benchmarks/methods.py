@@ -289,6 +289,11 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
     }
     nce, persons = {"part": "ClusterNCE"}, {"part": "HardPersonNCE"}
     easy = {"part": "InstanceLoss"}
+    of_views = [
+        {**nce, "weight": 0.8},
+        {**nce, "view": "part1", "weight": 0.2},
+        {**nce, "view": "part2", "weight": 0.2},
+    ]
     return {
         "cluster-contrast": ("cluster-contrast", {}),
         "cluster-contrast with labels": (
@@ -316,12 +321,13 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
             "lp",
             {
                 "teacher": None,
-                "losses": [
-                    {"part": "ClusterNCE", "weight": 0.8},
-                    {"part": "ClusterNCE", "view": "part1", "weight": 0.2},
-                    {"part": "ClusterNCE", "view": "part2", "weight": 0.2},
-                ],
+                "losses": of_views,
             },
+        ),
+        "lp: fused graph alone": ("lp", {"teacher": None, "losses": [nce]}),
+        "lp: losses of parts alone": (
+            "lp",
+            {"graph": one_view["graph"], "teacher": None, "losses": of_views},
         ),
         "lp: LP alone": ("lp", {**one_view, "losses": [nce, {"part": "Distillation"}], **halves}),
         "lp": ("lp", halves),
@@ -331,6 +337,8 @@ def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
         "acfl: RE": ("acfl", {"losses": [nce, easy]}),
         "acfl: HPF and RE": ("acfl", {"losses": [persons, easy]}),
         "acfl": ("acfl", {}),
+        "acfl: base, 30 epochs": ("acfl", {"losses": [nce], "optim.epochs": 30}),
+        "acfl: HPF, 30 epochs": ("acfl", {"losses": [persons], "optim.epochs": 30}),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ def columns(seed: int) -> dict[str, Any]:
     return {
         "path": [f"{i:04d}.jpg" for i in range(QUERIES)],
         "identity": [f"person {i:02d}" for i in IDENTITIES],
-        "camera": [None] * QUERIES,
+        "camera": [f"c{i % 3}" for i in range(QUERIES)],
+        "gallery_camera": pa.array([None] * QUERIES, pa.string()),
         "ap_step": rng.random(QUERIES),
         "ap_market": rng.random(QUERIES),
         "inp": rng.random(QUERIES),
@@ -86,6 +88,26 @@ def test_the_order_of_the_queries_does_not_matter(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a", table), make_run(tmp_path / "b", shuffled)]
     for difference in resight.compare(runs).runs[1].differences.values():
         assert (difference.value, difference.low, difference.high) == pytest.approx((0, 0, 0))
+
+
+def test_pairs_of_cameras_count_alike(tmp_path: Path) -> None:
+    galleries = np.array([f"c{1 + i % 2 + i % 3}" for i in range(QUERIES)])
+    tables = [{**columns(seed), "gallery_camera": galleries} for seed in (7, 8)]
+    order = np.random.default_rng(2).permutation(QUERIES)
+    tables[1] = {name: np.array(column)[order] for name, column in tables[1].items()}
+    runs = [make_run(tmp_path / str(i), table) for i, table in enumerate(tables)]
+    found = resight.compare(runs, samples=100)
+    groups = np.unique(
+        [*zip(tables[0]["camera"], galleries, strict=True)], axis=0, return_inverse=True
+    )
+    mine, other = (
+        replace(ranking(table), groups=groups[1].ravel()) for table in (tables[0], columns(8))
+    )
+    spans = paired(mine, other, IDENTITIES, samples=100)
+    assert found.runs[0].figures["mAP"] == pytest.approx(mine.figures()["mAP"])
+    for name, difference in found.runs[1].differences.items():
+        assert difference.value == pytest.approx(other.figures()[name] - mine.figures()[name])
+        assert (difference.low, difference.high) == pytest.approx(spans[name])
 
 
 def test_settings_that_differ_are_told_and_no_others(tmp_path: Path) -> None:

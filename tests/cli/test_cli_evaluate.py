@@ -77,12 +77,31 @@ def test_each_counted_query_has_a_row(run: Path) -> None:
         assert Path(path).name.startswith(f"{identity}_c{camera}")
 
 
-def test_a_protocol_without_results_per_query_leaves_no_rows(run: Path) -> None:
+def test_a_protocol_that_ranks_nothing_leaves_no_rows(run: Path) -> None:
     package.evaluate(run)
-    found = package.evaluate(run, protocol="camera-pairs")
+    found = package.evaluate(run, protocol="label-free")
     assert not (run / "evaluation.parquet").exists()
     assert "intervals" not in found
+
+
+def test_camera_pairs_have_a_row_for_each_gallery(run: Path, resight: Any) -> None:
+    found = package.evaluate(run, protocol="camera-pairs", baselines=True)
+    rows = pq.read_table(run / "evaluation.parquet").to_pandas()
+    assert len(rows) == found["queries"] == len(rows[["path", "gallery_camera"]].drop_duplicates())
+    pairs = rows.assign(rank1=rows["first"] == 1).groupby(["camera", "gallery_camera"])
+    for name, column in (("mAP", "ap_step"), ("mINP", "inp"), ("rank1", "rank1")):
+        assert found["figures"][name] == pytest.approx(100 * pairs[column].mean().mean())
+        low, high = found["intervals"][name]
+        assert low <= found["figures"][name] <= high
+    wrong = rows["first_wrong_camera"]
+    assert (wrong[rows["first"] > 1] == rows["gallery_camera"][rows["first"] > 1]).all()
+    assert wrong[rows["first"] == 1].isna().all()
     assert found["ranked_lists"]
+    for row in found["comparison"]:
+        assert row["cmc"][0] == pytest.approx(row["figures"]["rank1"])
+    compared = resight("compare", run, run)
+    assert compared.code == 0
+    assert f"{found['figures']['mAP']:.1f}" in compared.out
 
 
 def test_rows_never_stand_beside_other_figures(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,13 @@ from resight.evaluation.bootstrap import intervals, paired
 from resight.evaluation.ranking import Ranking
 
 
-def some_ranking(rng, n, *, rule="step", uncounted=0.2):
+def some_ranking(rng, n, *, rule="step", uncounted=0.2, groups=None):
     first = rng.integers(1, 15, n)
     first[rng.random(n) < uncounted] = 0
     values = rng.random((3, n))
     values[:, first == 0] = np.nan
-    return Ranking(*values, first=first, searched=np.ones(n, bool), rule=rule, ranks=(1, 5, 20))
+    searched, ranks = np.ones(n, bool), (1, 5, 20)
+    return Ranking(*values, first, searched, rule, ranks, groups)
 
 
 def slow(rankings, identities, *, samples, level, seed):
@@ -53,10 +54,28 @@ def test_intervals_are_those_of_the_loop(seed, rule, level, monkeypatch):
     check(intervals(ranking, identities, **options), expected)
 
 
+@pytest.mark.parametrize("n_groups", [1, 3, 40])
+def test_figures_of_groups_are_plain_means_over_them(n_groups):
+    """With 40 groups many a sample draws no query of some: those do not count then."""
+    rng = np.random.default_rng(6)
+    groups = 5 * rng.integers(-1, n_groups, 90)
+    ranking, identities = some_ranking(rng, 90, groups=groups), rng.integers(1, 9, 90)
+    there = [
+        row for group in np.unique(groups) if (row := ranking.counted & (groups == group)).any()
+    ]
+    assert ranking.mAP == pytest.approx(np.mean([np.mean(ranking.ap[rows]) for rows in there]))
+    assert ranking.cmc_at([3])[3] == pytest.approx(
+        np.mean([np.mean(ranking.first[rows] <= 3) for rows in there])
+    )
+    options = {"samples": 60, "level": 0.9, "seed": 1}
+    check(intervals(ranking, identities, **options), slow([ranking], identities, **options))
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(80) % 7])
 @pytest.mark.parametrize("seed", range(3))
-def test_paired_intervals_are_those_of_the_loop(seed):
+def test_paired_intervals_are_those_of_the_loop(seed, groups):
     rng = np.random.default_rng(seed)
-    first, identities = some_ranking(rng, 80), rng.integers(1, 12, 80)
+    first, identities = some_ranking(rng, 80, groups=groups), rng.integers(1, 12, 80)
     shift = np.where(first.counted, rng.integers(0, 3, 80), 0)
     second = replace(first, ap_step=first.ap_step * 0.9, first=first.first + shift)
     options = {"samples": 50, "level": 0.9, "seed": seed}
@@ -120,5 +139,7 @@ def test_what_does_not_fit_is_refused():
         intervals(ranking, identities, level=1)
     with pytest.raises(ValueError, match="different queries"):
         paired(ranking, some_ranking(rng, 20), identities)
+    with pytest.raises(ValueError, match="group their queries differently"):
+        paired(ranking, replace(ranking, groups=np.arange(20)), identities)
     with pytest.raises(ValueError, match="follow rules"):
         paired(ranking, replace(ranking, rule="market"), identities)

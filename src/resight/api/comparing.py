@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from resight.errors import ConfigError, RunError
 from resight.evaluation import Ranking
 from resight.evaluation.bootstrap import paired
-from resight.evaluation.options import AP_RULES
+from resight.evaluation.options import AP_RULES, APRule
 from resight.files import as_json
 from resight.parts import to_plain
 from resight.recipe import Recipe
@@ -23,7 +23,9 @@ from resight.records import IntArray
 from resight.training.run_folder import RunFolder
 
 FIGURES = ("mAP", "rank1", "mINP")
-COLUMNS = ("path", "identity", "ap_step", "ap_market", "inp", "first")
+KEYS = ("path", "identity", "camera", "gallery_camera")
+VALUES = ("ap_step", "ap_market", "inp")
+COLUMNS = (*KEYS, *VALUES, "first")
 ASKED = ("data", "layout", "camera_pattern", "seed", "precision", "compile", "strict")
 EVALUATED = ("fuse", "rerank", "rerank_top", "expand")
 SEEDS = (
@@ -105,7 +107,7 @@ def compare(
     return Comparison(
         protocol=first.protocol,
         ap=first.ranking.rule,
-        queries=len(first.paths),
+        queries=len(first.keys),
         identities=len(set(first.identities)),
         level=level,
         runs=(Compared(str(first.path), first.figures, {}), *differing),
@@ -149,7 +151,9 @@ class _Bootstrap:
 
 @dataclass(frozen=True, eq=False)
 class _Judged:
-    """A run's counted queries, ordered by path: paths and identities (Q,), and their ranking.
+    """A run's counted queries in one order: what tells them apart, and their ranking.
+
+    keys: (Q,) path, identity, camera, and of camera-pairs the camera searched in.
 
     options: what the protocol was told. n_crops, digest: of all crops that were judged.
     """
@@ -159,8 +163,7 @@ class _Judged:
     options: Mapping[str, Any]
     n_crops: int
     digest: str
-    paths: list[str]
-    identities: list[str]
+    keys: list[tuple[str | None, ...]]
     ranking: Ranking
     settings: Mapping[str, Any]
 
@@ -170,9 +173,10 @@ class _Judged:
         every = self.ranking.figures()
         return {name: every[name] for name in FIGURES}
 
-    def same_queries(self, other: _Judged) -> bool:
-        """Whether both searched for the same individuals in the same crops."""
-        return (self.paths, self.identities) == (other.paths, other.identities)
+    @property
+    def identities(self) -> list[str]:
+        """(Q,) whom the queries show."""
+        return [str(identity) for _, identity, *_ in self.keys]
 
 
 def _judged(path: Path) -> _Judged:
@@ -192,20 +196,29 @@ def _judged(path: Path) -> _Judged:
         raise RunError(
             f"{file.with_suffix('.parquet')} lacks {', '.join(lacking)}: evaluate the run again"
         )
-    table = table.sort_by("path")
-    first = cast(IntArray, table["first"].to_numpy().astype(np.int64))
-    values = {key: table[key].to_numpy().astype(np.float64) for key in COLUMNS[2:5]}
+    table = table.sort_by([("path", "ascending"), ("gallery_camera", "ascending")])
     return _Judged(
         path=path,
         protocol=str(about["protocol"]),
         options=about.get("options") or {},
         n_crops=about["crops"]["count"],
         digest=about["crops"]["digest"],
-        paths=table["path"].to_pylist(),
-        identities=table["identity"].to_pylist(),
-        ranking=Ranking(**values, first=first, searched=first > 0, rule=about["ap"]),
+        keys=[*zip(*(table[key].to_pylist() for key in KEYS), strict=True)],
+        ranking=_ranking(table, about["ap"]),
         settings=_settings(folder, about),
     )
+
+
+def _ranking(table: pa.Table, rule: APRule) -> Ranking:
+    """What an evaluation wrote of its queries, in groups where it searched a camera at a time."""
+    first = cast(IntArray, table["first"].to_numpy().astype(np.int64))
+    values = {key: table[key].to_numpy().astype(np.float64) for key in VALUES}
+    groups = None
+    if table["gallery_camera"].null_count < len(table):
+        pairs = zip(table["camera"].to_pylist(), table["gallery_camera"].to_pylist(), strict=True)
+        number: dict[tuple[str, str], int] = {}
+        groups = np.array([number.setdefault(pair, len(number)) for pair in pairs])
+    return Ranking(**values, first=first, searched=first > 0, rule=rule, groups=groups)
 
 
 def _object(file: Path) -> dict[str, Any]:
@@ -250,14 +263,11 @@ def _check_alike(first: _Judged, other: _Judged) -> None:
             f"{first.path} was evaluated with {told[0]}, {other.path} with {told[1]}: "
             "evaluate both alike"
         )
-    if not first.same_queries(other):
-        common = len(
-            {*zip(first.paths, first.identities, strict=True)}
-            & {*zip(other.paths, other.identities, strict=True)}
-        )
+    if first.keys != other.keys:
+        common = len({*first.keys} & {*other.keys})
         raise RunError(
-            f"{first.path} was evaluated on {len(first.paths):,} queries and {other.path} on "
-            f"{len(other.paths):,}, {common:,} of them the same: evaluate both on the same data"
+            f"{first.path} was evaluated on {len(first.keys):,} queries and {other.path} on "
+            f"{len(other.keys):,}, {common:,} of them the same: evaluate both on the same data"
         )
     if (first.n_crops, first.digest) != (other.n_crops, other.digest):
         raise RunError(

@@ -96,8 +96,8 @@ def compared(name: str, evaluation: Evaluation) -> dict[str, Any]:
     """A row of a comparison: its name, its figures, and CMC at ranks 1 … 50 where it has one."""
     row: dict[str, Any] = {"name": name, "figures": dict(evaluation.figures)}
     if evaluation.ranking is not None:
-        first = evaluation.ranking.first[evaluation.ranking.counted]
-        row["cmc"] = [100 * float(np.mean(first <= k)) for k in range(1, CURVE + 1)]
+        shares = evaluation.ranking.cmc_at(range(1, CURVE + 1))
+        row["cmc"] = [100 * share for share in shares.values()]
     return row
 
 
@@ -112,7 +112,7 @@ def last_labels(folder: RunFolder, crops: Crops) -> IntArray | None:
 
 
 def _intervals(evaluation: Evaluation, crops: Crops) -> dict[str, list[float]]:
-    """[low, high] in percent of each figure that is a mean over queries of several identities."""
+    """[low, high] in percent of each figure that rests on queries of several identities."""
     if evaluation.ranking is None or evaluation.queries is None or crops.identities is None:
         return {}
     identities = crops.identities[evaluation.queries]
@@ -185,20 +185,26 @@ def _camera(crops: Crops, row: int) -> str | None:
 
 
 def _queries(judge: Judge, features: Features, evaluation: Evaluation) -> pa.Table | None:
-    """A row per counted query, None where the figures are no means over queries."""
+    """A row per counted query and gallery, None where nothing is ranked."""
     crops, ranking, queries = judge.crops, evaluation.ranking, evaluation.queries
     if ranking is None or queries is None:
         return None
-    wrong = np.full(len(queries), -1)
-    if evaluation.trial is not None:
-        wrong = first_wrong(features, crops, evaluation, scores=judge.ranker.scores)
     counted = np.flatnonzero(ranking.counted)
     rows = queries[counted]
-    wrong_cameras = [_camera(crops, row) for row in wrong[counted]]
+    galleries: list[str | None] = [None] * len(rows)
+    wrong_cameras = galleries
+    if evaluation.galleries is not None:
+        galleries = [crops.camera_names[camera] for camera in evaluation.galleries[counted]]
+        failed = ranking.first[counted] > 1
+        wrong_cameras = [name if f else None for name, f in zip(galleries, failed, strict=True)]
+    elif evaluation.trial is not None:
+        wrong = first_wrong(features, crops, evaluation, scores=judge.ranker.scores)
+        wrong_cameras = [_camera(crops, row) for row in wrong[counted]]
     columns = {
         "path": [crops.paths[row] for row in rows],
         "identity": [_identity(crops, row) for row in rows],
         "camera": pa.array([_camera(crops, row) for row in rows], pa.string()),
+        "gallery_camera": pa.array(galleries, pa.string()),
         "ap_step": ranking.ap_step[counted],
         "ap_market": ranking.ap_market[counted],
         "inp": ranking.inp[counted],

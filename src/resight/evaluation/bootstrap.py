@@ -2,7 +2,8 @@
 
 Queries of one individual are alike, so that identities are drawn, not queries (cluster bootstrap;
 Field and Welsh, 2007): C identities with replacement from C, each with all its queries, and the
-figures of the queries drawn. An interval spans the middle share `level` of the drawn figures.
+figures of the queries drawn; in a ranking of groups those of the groups that any query was drawn
+of. An interval spans the middle share `level` of the drawn figures.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def intervals(
     Raises ValueError for numbers out of range or identities that do not fit the ranking.
     """
     values = _values(ranking)
-    return _spans(values, _clusters(ranking, identities), samples, level, seed)
+    return _spans(values, _places(ranking, identities), samples, level, seed)
 
 
 def paired(
@@ -65,7 +66,10 @@ def paired(
         )
     mine, others = _values(second), _values(first)
     differences = {name: mine[name] - others[name] for name in mine}
-    return _spans(differences, _clusters(first, identities), samples, level, seed)
+    places = _places(first, identities)
+    if not np.array_equal(places, _places(second, identities)):
+        raise ValueError("the rankings group their queries differently, expected alike")
+    return _spans(differences, places, samples, level, seed)
 
 
 def _values(ranking: Ranking) -> dict[str, Table]:
@@ -75,36 +79,40 @@ def _values(ranking: Ranking) -> dict[str, Table]:
     return {name: 100 * share[ranking.counted] for name, share in shares.items()}
 
 
-def _clusters(ranking: Ranking, identities: IntArray) -> IntArray:
-    """The identities of the counted queries, numbered from 0 without gaps."""
+def _places(ranking: Ranking, identities: IntArray) -> IntArray:
+    """(2, Q') identity and group of each counted query, both numbered from 0 without gaps."""
     if identities.shape != ranking.first.shape:
         raise ValueError(
             f"identities has shape {identities.shape}, expected {ranking.first.shape}, one per "
             "query of the ranking"
         )
-    clusters: IntArray = np.unique(identities[ranking.counted], return_inverse=True)[1]
-    return clusters
+    groups = np.zeros_like(identities) if ranking.groups is None else ranking.groups
+    both = [np.unique(of[ranking.counted], return_inverse=True)[1] for of in (identities, groups)]
+    return np.stack(both)
 
 
 def _spans(
-    values: dict[str, Table], clusters: IntArray, samples: int, level: float, seed: int
+    values: dict[str, Table], places: IntArray, samples: int, level: float, seed: int
 ) -> dict[str, Interval]:
     if samples < 1 or not 0 < level < 1:
         raise ValueError(f"samples is {samples}, expected >= 1; level is {level}, expected (0, 1)")
-    n = int(clusters.max(initial=-1)) + 1
+    n, n_groups = places.max(axis=1, initial=-1) + 1
     if n < 2:
         return dict.fromkeys(values, (float("nan"), float("nan")))
-    columns = [np.ones(len(clusters)), *values.values()]
-    of_columns = [np.bincount(clusters, column).astype(np.float64) for column in columns]
-    sums = np.stack(of_columns, axis=1)  # (C, 1 + F)
-    drawn = _drawn(sums, samples, np.random.default_rng(seed))
-    figures = drawn[:, 1:] / drawn[:, :1]  # (samples, F)
+    cells, size = places[0] * n_groups + places[1], n * n_groups
+    columns = [np.ones(places.shape[1]), *values.values()]
+    sums = [np.bincount(cells, column, size).reshape(n, n_groups) for column in columns]
+    rows: Table = np.concatenate(sums, axis=1, dtype=np.float64)  # (C, (1 + F) P)
+    drawn = _drawn(rows, samples, np.random.default_rng(seed)).reshape(samples, -1, n_groups)
+    there = drawn[:, :1] > 0  # (samples, 1, P)
+    means = np.divide(drawn[:, 1:], drawn[:, :1], where=there, out=np.zeros_like(drawn[:, 1:]))
+    figures = means.sum(axis=2) / there.sum(axis=2)  # (samples, F)
     low, high = np.quantile(figures, ((1 - level) / 2, (1 + level) / 2), axis=0)
     return {name: (float(a), float(b)) for name, a, b in zip(values, low, high, strict=True)}
 
 
 def _drawn(sums: Table, samples: int, rng: np.random.Generator) -> Table:
-    """(samples, 1 + F) sums over C rows drawn with replacement from `sums` (C, 1 + F).
+    """(samples, M) sums over C rows drawn with replacement from `sums` (C, M).
 
     A block of samples at a time: how often each row was drawn, times the rows.
     """

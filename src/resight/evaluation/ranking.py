@@ -31,6 +31,7 @@ class Ranking:
     first: (Q,) int64 rank of the first match from 1, 0 for queries that do not count.
     searched: (Q,) bool, which queries show a labelled individual.
     rule: the rule that `ap` and `mAP` follow. ranks: the ranks that `cmc` reports.
+    groups: (Q,) integers; figures are plain means over the groups' means, of queries where None.
     """
 
     ap_step: npt.NDArray[np.float64]
@@ -40,6 +41,7 @@ class Ranking:
     searched: BoolArray
     rule: APRule = "step"
     ranks: tuple[int, ...] = RANKS
+    groups: IntArray | None = None
 
     @property
     def ap(self) -> npt.NDArray[np.float64]:
@@ -79,15 +81,25 @@ class Ranking:
     @property
     def cmc(self) -> dict[int, float]:
         """Share of queries whose first match is at this rank or better, for each of `ranks`."""
-        return {rank: self._mean(self.first <= rank) for rank in self.ranks}
+        return self.cmc_at(self.ranks)
+
+    def cmc_at(self, ranks: Iterable[int]) -> dict[int, float]:
+        """`cmc` for other ranks."""
+        return {rank: self._mean(self.first <= rank) for rank in ranks}
 
     def _mean(self, values: npt.NDArray[np.float64] | BoolArray) -> float:
-        return float(np.mean(values[self.counted])) if self.n_queries else float("nan")
+        if not self.n_queries:
+            return float("nan")
+        if self.groups is None:
+            return float(np.mean(values[self.counted]))
+        groups = np.unique(self.groups[self.counted], return_inverse=True)[1]
+        return float(np.mean(np.bincount(groups, values[self.counted]) / np.bincount(groups)))
 
     def select(self, rows: IntArray | BoolArray) -> Ranking:
         """The ranking of these queries alone: a mask (Q,) or indices (M,), repeats allowed."""
         names = ("ap_step", "ap_market", "inp", "first", "searched")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        groups = None if self.groups is None else self.groups[rows]
+        return replace(self, **{name: getattr(self, name)[rows] for name in names}, groups=groups)
 
     def figures(self) -> dict[str, float]:
         """mAP, mAP_market, mINP and rank1 … in percent, NaN without any query that counts."""
@@ -102,7 +114,7 @@ class Ranking:
 
 
 def joined(rankings: Sequence[Ranking]) -> Ranking:
-    """The queries of all these rankings in one, in their order; one rule and ranks for all."""
+    """The queries of all these rankings, without groups, in their order; all have one rule."""
     return replace(
         rankings[0],
         ap_step=np.concatenate([one.ap_step for one in rankings]),

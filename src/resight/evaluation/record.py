@@ -65,11 +65,12 @@ class Evaluation:
 
     protocol: its name. figures: mAP, mAP_market, mINP, rank1 … in percent; protocols without
         identities say their own units. notes: what was left out and why, with counts.
-    ranking: how each query fared, for protocols whose figures are means over queries; `queries`
-        are its rows of the crops, of several crops in one query the first. trial: who was searched
-        for among whom, where queries and gallery are plain crops.
-    matrices: per figure (C, C) percent, queries' camera × gallery's camera, NaN where no query has
-        a match; `cameras` names the rows. Only of the protocol camera-pairs.
+    ranking: how each query fared, for protocols that rank; `queries` are its rows of the crops, of
+        several crops in one query the first. trial: who was searched for among whom, where queries
+        and gallery are plain crops.
+    galleries: (Q,) the camera whose crops alone each query was ranked among. matrices: per figure
+        (C, C) percent, queries' camera × gallery's camera, NaN where no query has a match;
+        `cameras` names the rows. Only of the protocol camera-pairs.
     curves: columns of one length, percent and thresholds. Only of the protocol open-set.
     """
 
@@ -79,6 +80,7 @@ class Evaluation:
     trial: Trial | None = None
     ranking: Ranking | None = None
     queries: IntArray | None = None
+    galleries: IntArray | None = None
     matrices: Mapping[str, Matrix] = field(default_factory=dict)
     cameras: tuple[str, ...] = ()
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)

@@ -67,7 +67,7 @@ def cmc_chart(evaluation: Mapping[str, Any], queries: QueryRows | None) -> Chart
     """Right answers among the first 1 … 50, with the compared ones that kept theirs."""
     if queries is None or not len(queries):
         return None
-    mine = [100 * float(np.mean(queries.first <= k)) for k in range(1, RANKS + 1)]
+    mine = [100 * queries.mean(queries.first <= k) for k in range(1, RANKS + 1)]
     entries = evaluation.get("comparison") or []
     figures = evaluation.get("figures")
     own = [e.get("name") for e in entries if e.get("figures") == figures]
