@@ -24,8 +24,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -276,69 +276,64 @@ def peak(events: Any) -> float:
     return max(np.cumsum([e.nbytes() for e in ordered])) / 2**20
 
 
-def rows_of_demo() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Rows by name: a method, and settings that leave some of its parts out."""
-    plain, nothing = {"part": "HardTargets"}, {"part": "AllAlike"}
-    baseline = {"part": "ClusterMemory", "momentum": 0.8}
-    dbscan = {"part": "AutoDBSCAN"}
-    first = EPOCHS // 2
+@dataclass(frozen=True)
+class DemoRow:
+    """A row of the demo's table: a method, one row of a table of its paper, and other settings."""
+
+    method: str
+    table: str = ""
+    row: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe(self) -> Any:
+        from resight.methods import recipe_for, table_of
+
+        recipe = recipe_for(self.method).override({"optim.epochs": EPOCHS})
+        if self.table:
+            rows = {row.name: row for row in table_of(self.method, self.table).rows}
+            recipe = rows[self.row].recipe(recipe)
+        return recipe.override(self.settings)
+
+
+def rows_of_demo() -> dict[str, DemoRow]:
+    """Rows by name."""
+    base, first = "cluster-contrast", EPOCHS // 2
     halves = {"teacher.epochs": first, "teacher.warm_up": 1.0, "optim.epochs": EPOCHS - first - 1}
-    one_view = {
-        "encoder.parts": 0,
-        "graph": {"part": "Jaccard", "centre_cameras": True, "colour": 0.4},
-    }
-    nce, persons = {"part": "ClusterNCE"}, {"part": "HardPersonNCE"}
-    easy = {"part": "InstanceLoss"}
-    of_views = [
-        {**nce, "weight": 0.8},
-        {**nce, "view": "part1", "weight": 0.2},
-        {**nce, "view": "part2", "weight": 0.2},
-    ]
+    slow = {"memory.momentum": 0.1}
+    one_loss = {"losses": [{"part": "ClusterNCE"}], "teacher": None}
+    one_view = {"part": "Jaccard", "centre_cameras": True, "colour": 0.4}
+    longer = {"optim.epochs": 3 * EPOCHS}
     return {
-        "cluster-contrast": ("cluster-contrast", {}),
-        "cluster-contrast with labels": (
-            "cluster-contrast",
-            {"clusterer": {"part": "TrueLabels"}},
+        base: DemoRow(base),
+        f"{base} with labels": DemoRow(base, settings={"clusterer": {"part": "TrueLabels"}}),
+        f"{base}: momentum 0.1": DemoRow(base, settings=slow),
+        f"{base}: momentum 0.1, 16 x 4": DemoRow(
+            base, settings={**slow, "batches.identities": 16, "batches.instances": 4}
         ),
-        "cluster-contrast: momentum 0.1": ("cluster-contrast", {"memory.momentum": 0.1}),
-        "cluster-contrast: momentum 0.1, 16 x 4": (
-            "cluster-contrast",
-            {"memory.momentum": 0.1, "batches.identities": 16, "batches.instances": 4},
+        f"{base}: instances": DemoRow(base, settings={"memory": {"part": "InstanceMemory"}}),
+        "cgc: CGC alone": DemoRow("cgc", "1", "Baseline + CGC"),
+        "cgc: CGL alone": DemoRow("cgc", "1", "Baseline + CGL"),
+        "cgc": DemoRow("cgc"),
+        "cgc: beta 0.95": DemoRow("cgc", settings={"targets.beta": 0.95}),
+        "3c: CIE alone": DemoRow(
+            "3c", "1", "DBSCAN + CIE", {"memory": {"part": "ClusterMemory", "momentum": 0.8}}
         ),
-        "cluster-contrast: instances": (
-            "cluster-contrast",
-            {"memory": {"part": "InstanceMemory"}},
-        ),
-        "cgc: CGC alone": ("cgc", {"targets": plain}),
-        "cgc: CGL alone": ("cgc", {"confidence": nothing}),
-        "cgc": ("cgc", {}),
-        "cgc: beta 0.95": ("cgc", {"targets.beta": 0.95}),
-        "3c: CIE alone": ("3c", {"clusterer": dbscan, "memory": baseline}),
-        "3c: CHD alone": ("3c", {"clusterer": dbscan, "weights": {"part": "EqualWeights"}}),
-        "3c: CIE and CHD": ("3c", {"clusterer": dbscan}),
-        "3c": ("3c", {}),
-        "lp: FP alone": (
-            "lp",
-            {
-                "teacher": None,
-                "losses": of_views,
-            },
-        ),
-        "lp: fused graph alone": ("lp", {"teacher": None, "losses": [nce]}),
-        "lp: losses of parts alone": (
-            "lp",
-            {"graph": one_view["graph"], "teacher": None, "losses": of_views},
-        ),
-        "lp: LP alone": ("lp", {**one_view, "losses": [nce, {"part": "Distillation"}], **halves}),
-        "lp": ("lp", halves),
-        "lp, a whole budget each": ("lp", {}),
-        "acfl: base": ("acfl", {"losses": [nce]}),
-        "acfl: HPF": ("acfl", {"losses": [persons]}),
-        "acfl: RE": ("acfl", {"losses": [nce, easy]}),
-        "acfl: HPF and RE": ("acfl", {"losses": [persons, easy]}),
-        "acfl": ("acfl", {}),
-        "acfl: base, 30 epochs": ("acfl", {"losses": [nce], "optim.epochs": 30}),
-        "acfl: HPF, 30 epochs": ("acfl", {"losses": [persons], "optim.epochs": 30}),
+        "3c: CHD alone": DemoRow("3c", "1", "DBSCAN"),
+        "3c: CIE and CHD": DemoRow("3c", "1", "DBSCAN + CIE"),
+        "3c": DemoRow("3c"),
+        "lp: FP alone": DemoRow("lp", "II", "Baseline + FP"),
+        "lp: fused graph alone": DemoRow("lp", settings=one_loss),
+        "lp: losses of parts alone": DemoRow("lp", "II", "Baseline + FP", {"graph": one_view}),
+        "lp: LP alone": DemoRow("lp", "II", "Baseline + LP", halves),
+        "lp": DemoRow("lp", settings=halves),
+        "lp, a whole budget each": DemoRow("lp"),
+        "acfl: base": DemoRow("acfl", "2", "Base."),
+        "acfl: HPF": DemoRow("acfl", "2", "Base.+HPF"),
+        "acfl: RE": DemoRow("acfl", "2", "Base.+RE"),
+        "acfl: HPF and RE": DemoRow("acfl", "2", "Base.+HPF+RE"),
+        "acfl": DemoRow("acfl"),
+        "acfl: base, 30 epochs": DemoRow("acfl", "2", "Base.", longer),
+        "acfl: HPF, 30 epochs": DemoRow("acfl", "2", "Base.+HPF", longer),
     }
 
 
@@ -351,21 +346,14 @@ def demo(options: argparse.Namespace) -> None:
     for seed in options.seeds:
         world = world_of(options.out, seed)
         for name in chosen:
-            method, settings = rows[name]
             run = run_of(options.out, name, seed)
             if (run / "report.html").exists():
                 continue
             if (run / "run.json").exists():
                 resight.resume(run)
                 continue
-            resight.train(
-                world,
-                out=run,
-                method=method,
-                settings={"optim.epochs": EPOCHS, **settings},
-                seed=seed,
-                evaluate_every=0,
-            )
+            recipe = rows[name].recipe()
+            resight.train(world, out=run, recipe=recipe, seed=seed, evaluate_every=0)
     print_table(options.out, rows, options.seeds)
 
 
