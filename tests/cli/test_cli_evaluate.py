@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,30 @@ def test_crops_of_split_train_are_counted(run: Path, tmp_path: Path) -> None:
         assert found["crops"]["count"] == 48
     notes = package.evaluate(run, table, protocol="label-free")["notes"]
     assert not any("train" in note for note in notes)
+
+
+def test_copies_between_query_and_gallery_are_counted(run: Path, tmp_path: Path) -> None:
+    crops = tmp_path / "crops"
+    shutil.copytree(run.parent / "crops", crops)
+    files = sorted(crops.iterdir())
+    assert not any("byte for byte" in note for note in package.evaluate(run)["notes"])
+    for file in files[:3]:
+        shutil.copy(file, file.with_stem(f"{file.stem}9"))
+    note = "6 crops are among the others too, byte for byte: `resight data check` names them"
+    assert note in package.evaluate(run, crops, camera_pattern=LABELLED)["notes"]
+    rows = [f"{file},{file.name[:4]},{file.name[6]}" for file in sorted(crops.iterdir())]
+    splits = ["query", "gallery"] * len(rows)
+    table = tmp_path / "crops.csv"
+    table.write_text(
+        "path,identity,camera,split\n"
+        + "".join(f"{row},{split}\n" for row, split in zip(rows, splits, strict=False))
+    )
+    found = package.evaluate(run, table, protocol="market1501")
+    note = "3 queries are in the gallery too, byte for byte: `resight data check` names them"
+    assert note in found["notes"]
+    assert not any(
+        "byte" in n for n in package.evaluate(run, table, protocol="label-free")["notes"]
+    )
 
 
 def test_what_an_evaluation_is_of_is_kept(run: Path) -> None:

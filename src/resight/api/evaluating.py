@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from resight.api.evaluation_files import compared, write_evaluation
 from resight.data import ImageStore, read_crops
@@ -218,7 +219,8 @@ class Judge:
         )
         unused = len(self._store) - len(self._rows)
         dropped = counted_notes((unused, "crops of split train not used"))
-        return _with_notes(evaluation, *filter(None, [self.ranker.name]), *dropped)
+        copies = _copies(self.crops, self.digests) if self._listed.ranks else ()
+        return _with_notes(evaluation, *filter(None, [self.ranker.name]), *dropped, *copies)
 
     def baselines(self, spec: EncoderSpec, *, seed: int) -> list[dict[str, Any]]:
         """Colour histograms, and the network before training."""
@@ -279,6 +281,20 @@ def _tell(name: str, evaluation: Evaluation) -> None:
 
 def _judged(crops: Crops, protocol: str) -> IntArray:
     return np.arange(len(crops)) if protocol == "label-free" else held_out(crops)
+
+
+def _copies(crops: Crops, digests: npt.NDArray[np.str_]) -> tuple[str, ...]:
+    """How many searches are for a file that is among the answers under another name."""
+    queries, gallery = crops.splits == "query", crops.splits == "gallery"
+    if queries.any() and gallery.any():
+        found, whose = (
+            np.isin(digests[queries], digests[gallery]).sum(),
+            "queries are in the gallery",
+        )
+    else:
+        _, group, counts = np.unique(digests, return_inverse=True, return_counts=True)
+        found, whose = (counts[group] > 1).sum(), "crops are among the others"
+    return counted_notes((found, f"{whose} too, byte for byte: `resight data check` names them"))
 
 
 def _with_notes(evaluation: Evaluation, *notes: str) -> Evaluation:
