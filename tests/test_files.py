@@ -32,6 +32,17 @@ def test_an_error_keeps_the_old_file(tmp_path: Path, error: Exception) -> None:
     assert [f.name for f in tmp_path.iterdir()] == ["a.txt"]
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_durable_files_wait_for_the_disk(
+    durable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[int] = []
+    monkeypatch.setattr(os, "fsync", waited.append)
+    write_atomically(tmp_path / "a.txt", lambda draft: draft.write_text("a"), durable=durable)
+    assert (tmp_path / "a.txt").read_text() == "a"
+    assert bool(waited) == durable
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ResightError, match="cannot write"):

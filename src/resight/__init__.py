@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         search,
         serve,
         train,
+        unpack_data,
     )
     from resight.data import ImageStore, read_crops
     from resight.errors import ResightError
@@ -55,6 +56,7 @@ _HOMES = {
     "search": "resight.api",
     "serve": "resight.api",
     "train": "resight.api",
+    "unpack_data": "resight.api",
     "ImageStore": "resight.data",
     "read_crops": "resight.data",
     "ResightError": "resight.errors",
@@ -85,6 +87,7 @@ __all__ = [
     "search",
     "serve",
     "train",
+    "unpack_data",
 ]
 
 

@@ -17,18 +17,20 @@ from resight.errors import ResightError, RunError
 LOCK = ".lock"
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], Any], *, durable: bool = True) -> None:
     """Let `write` fill a temporary neighbour of `path`, then put it in place in one step.
 
-    A reader sees the old file or the new one, never a part, also after a crash or a power cut.
+    A reader sees the old file or the new one, never a part, also after a crash or, if `durable`, a
+    power cut; otherwise nobody waits for the disk, and the caller has to look again after one.
     Raises ResightError when the folder cannot be written or the disk is full.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(draft)
-        with open(draft, "rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with open(draft, "rb") as file:
+                os.fsync(file.fileno())
         os.replace(draft, path)
     except OSError as error:
         raise ResightError(f"cannot write {path}: {error.strerror or error}") from error
@@ -38,8 +40,10 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, use: str = "trained") -> Iterator[None]:
     """Hold the folder, made if need be, for this process alone; released even by kill -9.
+
+    use: what is being done to it, for others to read.
 
     Raises RunError when another process holds it or it cannot be written.
     """
@@ -52,7 +56,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RunError(f"{folder} is being trained by another process") from error
+            raise RunError(f"{folder} is being {use} by another process") from error
         yield
 
 

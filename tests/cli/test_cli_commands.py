@@ -15,7 +15,18 @@ from drawn import TINY, options
 import resight as package
 from resight import cli
 
-HEAVY = ("torch", "timm", "faiss", "numba", "scipy", "sklearn", "pyarrow", "matplotlib", "PIL")
+HEAVY = (
+    "torch",
+    "timm",
+    "faiss",
+    "numba",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "matplotlib",
+    "PIL",
+    "h5py",
+)
 COMMANDS: dict[tuple[str, ...], str | None] = {
     ("demo",): "demo",
     ("train",): "train",
@@ -40,6 +51,7 @@ COMMANDS: dict[tuple[str, ...], str | None] = {
     ("methods", "show"): None,
     ("methods", "tables"): None,
     ("data", "check"): "check_data",
+    ("data", "unpack"): "unpack_data",
 }
 SHORTHANDS = {"backbone", "weights", "epochs", "set_", "eps", "k1", "json_", "protocols"}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from resight.api.searching import search
     from resight.api.serving import serve
     from resight.api.training import resume, train
+    from resight.api.unpacking import unpack_data
     from resight.methods import list_methods
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "search": "resight.api.searching",
     "serve": "resight.api.serving",
     "train": "resight.api.training",
+    "unpack_data": "resight.api.unpacking",
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "search",
     "serve",
     "train",
+    "unpack_data",
 ]
 
 

@@ -73,6 +73,7 @@ KEPT = {
     "resume": ": finished epochs are kept, `resight resume RUN` continues",
     "ablate": ": finished epochs are kept, the same command continues",
     "index": ": what is committed is kept, the same command continues",
+    "data": ": what is finished is kept, the same command continues",
     "demo": ": what is finished is kept, the same command continues",
 }
 

@@ -1,4 +1,4 @@
-"""`resight data check DATA`."""
+"""`resight data check DATA` and `resight data unpack FOLDER`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import typer
 
 from resight.cli import options
 
-app = typer.Typer(help="Look at data before training.", no_args_is_help=True)
+app = typer.Typer(help="Look at data, and unpack it, before training.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """Look at data before training."""
+    """Look at data, and unpack it, before training."""
 
 
 @app.command()
@@ -36,3 +36,17 @@ def check(
         data, layout=layout, camera_pattern=camera_pattern, sheet=sheet, strict=strict
     )
     Console().print(found.render())
+
+
+@app.command()
+def unpack(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder that holds cuhk-03.mat or cuhk03_release/cuhk-03.mat.")
+    ],
+) -> None:
+    """Turn CUHK03 as its authors publish it into images and lists of its classic splits."""
+    from rich.console import Console
+
+    from resight.api import unpack_data
+
+    Console(highlight=False).print(unpack_data(folder).render())

@@ -105,10 +105,13 @@ def test_a_damaged_matlab_file(root: Path, touch: Touch) -> None:
 
 
 @pytest.mark.parametrize("place", ["cuhk-03.mat", "cuhk03_release/cuhk-03.mat"])
-def test_the_raw_file_is_not_read(root: Path, touch: Touch, place: str) -> None:
+def test_the_raw_file_has_to_be_unpacked(root: Path, touch: Touch, place: str) -> None:
     touch(place)
-    with pytest.raises(DataError, match=r"MATLAB 7\.3 arrays, which resight does not read"):
-        read_crops(root, layout="cuhk03-detected")
+    for layout in ("cuhk03-detected", "cuhk03-classic-labelled"):
+        with pytest.raises(DataError, match=rf"run `resight data unpack {root}`"):
+            read_crops(root, layout=layout)
+    with pytest.raises(DataError, match="choose the layout 'cuhk03-labelled' or"):
+        read_crops(root)
 
 
 def test_nothing_of_cuhk03(root: Path, touch: Touch) -> None:

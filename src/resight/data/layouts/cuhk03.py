@@ -1,14 +1,16 @@
 """CUHK03: labelled and detected boxes, the new protocol (767/700) and the classic one (1367/100).
 
-Published as cuhk-03.mat, an HDF5 file with the pixels inside, which resight does not unpack; people
-keep it as CUHK03-NP, packaged like Market-1501 (labeled/ and detected/), or unpacked to PNG files
-beside the lists of the protocols.
+Published as cuhk-03.mat, an HDF5 file with the pixels inside, which `resight data unpack` turns
+into PNG files and the lists of the classic splits; people also keep it as CUHK03-NP, packaged like
+Market-1501 (labeled/ and detected/).
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
@@ -23,7 +25,6 @@ BOXES = {"detected": "detected", "labelled": "labeled"}
 
 _LIKE = "0001_c1_1.png is identity 1 seen by camera 1"
 _NAME = re.compile(r"(\d+)_(\d+)_([12])_\d+\.\w+$")
-_RAW = "cuhk-03.mat"
 
 
 class _Split(NamedTuple):
@@ -50,27 +51,49 @@ def read_classic(root: Path, boxes: str, trial: int) -> Columns:
     gallery. Images that the split names are listed whether or not they are there. Raises
     ConfigError when there is no such trial.
     """
-    splits = _classic_splits(root / f"splits_classic_{BOXES[boxes]}.json")
+    splits = _classic_splits(splits_file(root, boxes))
     if not 1 <= trial <= len(splits):
         raise ConfigError(f"CUHK03 has the classic splits 1 … {len(splits)}, there is no {trial}")
     chosen = splits[trial - 1]
-    tested = {_person(name) for name in chosen.tested}
+    tested = {person_of(name) for name in chosen.tested}
     folder = _images_folder(root, boxes)
     rows = []
     for path in sorted(chosen.names.union(list_images(root / folder))):
         match = _match(root / folder, path)
         split = "train"
-        if _person(path) in tested:
+        if person_of(path) in tested:
             split = "query" if match[3] == "1" else "gallery"
-        rows.append(Listed(f"{folder}/{path}", split, f"c{match[3]}", _person(path)))
+        rows.append(Listed(f"{folder}/{path}", split, f"c{match[3]}", person_of(path)))
     return as_columns(rows)
+
+
+def classic_images(root: Path, boxes: str) -> frozenset[str]:
+    """The names of all images that the first classic split lists; none if it lists no training.
+
+    Raises DataError when there are no such splits.
+    """
+    first = next(iter(_classic_splits(splits_file(root, boxes))), _Split(frozenset(), frozenset()))
+    return first.names if first.names > first.tested else frozenset()
+
+
+def splits_file(root: Path, boxes: str) -> Path:
+    """Where the classic splits are."""
+    return root / f"splits_classic_{BOXES[boxes]}.json"
+
+
+def raw_file(root: Path) -> Path | None:
+    """cuhk-03.mat, if it is here or in cuhk03_release/."""
+    places = (root / "cuhk-03.mat", root / "cuhk03_release" / "cuhk-03.mat")
+    return next((place for place in places if os.path.isfile(place)), None)
 
 
 def fits_both(root: Path) -> bool:
     """Whether this is CUHK03 twice over, with labelled and with detected boxes."""
     folders = {name.lower() for name in folders_in(root)}
     pairs = ({"labeled", "detected"}, {"images_labeled", "images_detected"})
-    return any(pair <= folders for pair in pairs) or _folder(root, ("cuhk03_release",)) is not None
+    if any(pair <= folders for pair in pairs) or "cuhk03_release" in folders:
+        return True
+    return raw_file(root) is not None
 
 
 def _packaged(root: Path, part: str, boxes: str) -> list[Listed]:
@@ -127,6 +150,7 @@ def _classic_splits(file: Path) -> list[_Split]:
     try:
         return [_split(split) for split in json.loads(file.read_text(encoding="utf-8-sig"))]
     except FileNotFoundError as error:
+        _refuse_raw(file.parent)
         raise DataError(
             f"{file.parent} lacks {file.name}, which has the classic splits of CUHK03"
         ) from error
@@ -145,16 +169,20 @@ def _images_folder(root: Path, boxes: str) -> str:
     folder = _folder(root, (f"images_{BOXES[boxes]}", f"cuhk03_{BOXES[boxes]}"))
     if folder is not None:
         return folder
-    raw = [place for place in (root, root / "cuhk03_release") if (place / _RAW).is_file()]
-    if raw:
-        raise DataError(
-            f"{raw[0] / _RAW} holds the images as MATLAB 7.3 arrays, which resight does not read: "
-            f"unpack them to {root / f'images_{BOXES[boxes]}'}, or take CUHK03-NP"
-        )
+    _refuse_raw(root)
     raise DataError(
         f"{root} lacks images_{BOXES[boxes]} and {BOXES[boxes]}/bounding_box_train, one of which "
         f"the layout 'cuhk03-{boxes}' needs"
     )
+
+
+def _refuse_raw(root: Path) -> None:
+    file = raw_file(root)
+    if file is not None:
+        raise DataError(
+            f"{file} holds images that are not, or not all, unpacked: run `resight data unpack "
+            f"{shlex.quote(str(root))}`, or take CUHK03-NP"
+        )
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> str | None:
@@ -177,6 +205,6 @@ def _camera(file: Path, name: str) -> str:
     return f"c{_match(file, name)[3]}"
 
 
-def _person(path: str) -> str:
+def person_of(path: str) -> str:
     """The pair of cameras and the person's number in it."""
     return "_".join(PurePosixPath(path).name.split("_")[:2])
