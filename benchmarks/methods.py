@@ -311,6 +311,7 @@ def rows_of_demo() -> dict[str, DemoRow]:
     return {
         base: DemoRow(base),
         f"{base}, trained again": DemoRow(base, chance=100),
+        f"{base}, 20 epochs": DemoRow(base, settings=longer),
         f"{base} with labels": DemoRow(base, settings={"clusterer": {"part": "TrueLabels"}}),
         f"{base}: momentum 0.1": DemoRow(base, settings=slow),
         f"{base}: momentum 0.1, 16 x 4": DemoRow(
