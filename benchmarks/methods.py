@@ -307,6 +307,11 @@ def rows_of_demo() -> dict[str, DemoRow]:
     slow = {"memory.momentum": 0.1}
     one_loss = {"losses": [{"part": "ClusterNCE"}], "teacher": None}
     one_view = {"part": "Jaccard", "centre_cameras": True, "colour": 0.4}
+    cameras = {
+        "weights": {"part": "CameraEntropy"},
+        "memory": {"part": "ClusterMemory", "update": "chd", "momentum": 0.8},
+        "min_cluster_size": 4,
+    }
     longer = {"optim.epochs": 2 * EPOCHS}
     return {
         base: DemoRow(base),
@@ -336,6 +341,7 @@ def rows_of_demo() -> dict[str, DemoRow]:
         "lp: losses of parts alone": DemoRow("lp", "II", "Baseline + FP", {"graph": one_view}),
         "lp: LP alone": DemoRow("lp", "II", "Baseline + LP"),
         "lp": DemoRow("lp"),
+        "lp: LP alone, with CIE and CHD": DemoRow("lp", "II", "Baseline + LP", cameras),
         "lp, half the images each": DemoRow("lp", settings=halves),
         "acfl: base": DemoRow("acfl", "2", "Base."),
         "acfl: HPF": DemoRow("acfl", "2", "Base.+HPF"),
