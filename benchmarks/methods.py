@@ -305,7 +305,8 @@ def rows_of_demo() -> dict[str, DemoRow]:
     base, first = "cluster-contrast", EPOCHS // 2
     halves = {"teacher.epochs": first, "teacher.warm_up": 1.0, "optim.epochs": EPOCHS - first - 1}
     slow = {"memory.momentum": 0.1}
-    one_loss = {"losses": [{"part": "ClusterNCE"}], "teacher": None}
+    nce = {"part": "ClusterNCE"}
+    whole = [nce, *({**nce, "view": f"part{i}", "weight": 0.0} for i in (1, 2))]
     one_view = {"part": "Jaccard", "centre_cameras": True, "colour": 0.4}
     cameras = {
         "weights": {"part": "CameraEntropy"},
@@ -337,7 +338,7 @@ def rows_of_demo() -> dict[str, DemoRow]:
             "3c", settings={"clusterer.then.drop_peripheral": False}
         ),
         "lp: FP alone": DemoRow("lp", "II", "Baseline + FP"),
-        "lp: fused graph alone": DemoRow("lp", settings=one_loss),
+        "lp: fused graph alone": DemoRow("lp", settings={"losses": whole, "teacher": None}),
         "lp: losses of parts alone": DemoRow("lp", "II", "Baseline + FP", {"graph": one_view}),
         "lp: LP alone": DemoRow("lp", "II", "Baseline + LP"),
         "lp": DemoRow("lp"),
