@@ -131,6 +131,8 @@ def test_naming_the_same_part_keeps_its_settings() -> None:
         ("size=[64]", "size: "),
         ("size=[8,8]", "should be at least 32 x 32"),
         ("sample_fraction=2", "sample_fraction=2.0 should be in (0, 1]"),
+        ("min_cluster_size=0", "min_cluster_size=0 should be >= 1"),
+        ("max_cluster_size=0", "max_cluster_size=0 should be >= min_cluster_size=2"),
         ("batches={identities: 1, instances: 1}", "should hold at least 2 crops"),
         ("clusterer.part=nowhere:Part", "cannot import 'nowhere:Part'"),
         ("clusterer.part=:Part", "cannot import ':Part'"),

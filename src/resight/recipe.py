@@ -142,6 +142,8 @@ class Recipe:
             raise ValueError(f"sample_fraction={self.sample_fraction} should be in (0, 1]")
         if self.batches.identities * self.batches.instances < 2:
             raise ValueError(f"batches={self.batches} should hold at least 2 crops")
+        if self.min_cluster_size < 1:
+            raise ValueError(f"min_cluster_size={self.min_cluster_size} should be >= 1")
         if self.max_cluster_size is not None and self.max_cluster_size < self.min_cluster_size:
             raise ValueError(
                 f"max_cluster_size={self.max_cluster_size} should be >= "
@@ -259,6 +261,8 @@ def misfits(recipe: Recipe) -> list[str]:
             lines.append(f"{name} looks at view {term.view!r} and the encoder gives {found}")
         if isinstance(term, Distillation) and recipe.teacher is None:
             lines.append(f"{name} needs a teacher: set teacher, as in the recipe of lp")
+        if term.weight < 0:
+            lines.append(f"{name} has weight={term.weight:g}, which should be >= 0")
         lines += [f"{name} {lack}" for lack in _instance_misfits(recipe, term)]
     untrained = [view for view in views if all(term.view != view for term in recipe.losses)]
     if untrained:

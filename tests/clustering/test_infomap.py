@@ -101,6 +101,8 @@ def test_small_modules_and_samples_without_links_are_outliers():
     similarities[:12, :12] = cliques([3, 5, 4])
     similarities = np.roll(similarities, 1, axis=(0, 1))
     found = part(similarities).labels
+    assert found.tolist() == [-1] * 4 + [0] * 5 + [-1] * 5, "as k2 = 4 of the released code"
+    found = part(similarities, min_size=4).labels
     assert found.tolist() == [-1] * 4 + [0] * 5 + [1] * 4 + [-1]
     found = part(similarities, min_size=1).labels
     assert found.tolist() == [-1, *[0] * 3, *[1] * 5, *[2] * 4, -1]
@@ -108,7 +110,7 @@ def test_small_modules_and_samples_without_links_are_outliers():
 
 @needs_infomap
 def test_links_as_similar_as_the_bound_count():
-    similarities = cliques([4, 4], similarity=0.6)
+    similarities = cliques([5, 5], similarity=0.6)
     assert part(similarities, min_similarity=0.6).n_clusters == 2
     assert part(similarities, min_similarity=0.61).n_clusters == 0
 

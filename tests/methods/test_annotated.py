@@ -4,7 +4,7 @@ import pytest
 
 from resight.clustering import DBSCAN
 from resight.methods import METHODS, recipe_for
-from resight.methods.annotated import SHARED, _flat, annotated
+from resight.methods.annotated import RELEASED, SHARED, _flat, annotated
 from resight.parts import to_plain
 from resight.recipe import OptimPlan, Recipe
 
@@ -72,3 +72,37 @@ def test_shared_sources_are_of_settings_that_exist() -> None:
     assert set(SHARED) <= set(_flat(to_plain(METHODS["cgc"].build(), annotated=Recipe))) | {
         "clusterer.eps"
     }
+
+
+def values_of(name: str, data: str) -> dict[str, object]:
+    """By dotted key, with the graph of each view of LP as the graph."""
+    flat = _flat(to_plain(recipe_for(name, published=data), annotated=Recipe))
+    return {key.replace("graph.graph.", "graph."): value for key, value in flat.items()}
+
+
+@pytest.mark.parametrize("name", ["acfl", "acfl-c", "acfl-vit", "acfl-st", "lp"])
+def test_what_the_released_code_of_cluster_contrast_is_said_to_have_it_has(name: str) -> None:
+    released = [values_of("cluster-contrast", data) for data in ("market1501", "msmt17")]
+    sources = SHARED | dict(METHODS[name].sources)
+    told = {key.replace("graph.graph.", "graph.") for key, s in sources.items() if s == RELEASED}
+    for data in METHODS[name].published:
+        found = values_of(name, data)
+        for key in told & found.keys() & released[0].keys():
+            assert found[key] in [values[key] for values in released], key
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "source"),
+    [
+        ("lp", "    k1: 30 ", "Section III-B.2"),
+        ("lp", "    k2: 6 ", "released code of Cluster Contrast"),
+        ("lp", "    factor: 0.1 ", "silent; released code of Cluster Contrast"),
+        ("acfl", "  weights: imagenet ", "silent; released code of Cluster Contrast"),
+        ("acfl-vit", "  last_stride: 2 ", "a transformer has no stages"),
+        ("acfl-st", "  labels: warm-up ", "Alg. 2 of LP"),
+        ("3c", "  init: mean ", "Alg. 2"),
+    ],
+)
+def test_what_a_paper_says_and_where_it_is_silent(name: str, start: str, source: str) -> None:
+    line = next(line for line in shown(name, "market1501").splitlines() if line.startswith(start))
+    assert line.endswith(f"  # {source}")

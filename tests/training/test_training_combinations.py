@@ -182,6 +182,10 @@ def test_all_that_a_combination_lacks_is_told_together(crops: Path, tmp_path: Pa
         ({"targets": {"part": "GuidedLabels", "beta": 1.2}}, "beta=1.2 should be between 0 and 1"),
         ({"teacher": {"run": "x", "epochs": 3}}, "is trained already"),
         ({"teacher": {"momentum": 2}}, "momentum=2.0 should be between 0 and 1"),
+        (
+            {"losses": [{"part": "ClusterNCE", "weight": -1}]},
+            r"losses\.0 \(ClusterNCE\) has weight=-1, which should be >= 0",
+        ),
     ],
 )
 def test_wrong_combinations_are_one_sentence(

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from little import BATCHES, ROWS, Spy, crops_of, learner_of, recipe_of
+from little import BATCHES, IDENTITIES, ROWS, Spy, crops_of, learner_of, recipe_of
 from torch.nn.functional import normalize
 
 from resight.losses import CameraEntropy, InstanceLoss
 from resight.memory import ClusterMemory
-from resight.recipe import Teacher
-from resight.records import GLOBAL, PseudoLabels
+from resight.recipe import OptimPlan, Teacher
+from resight.records import GLOBAL, PseudoLabels, Step
+from resight.schedules import Steps
 from resight.training.epoch import run_epoch
 
 
@@ -58,6 +59,60 @@ def test_the_warm_up_has_its_own_number_of_batches(warm_up: float, batches: int)
     assert len(spy.seen) == batches
     run_epoch(learner, 1)
     assert len(spy.seen) == batches + BATCHES
+
+
+def test_batches_are_trained_at_the_learning_rate_of_their_epoch() -> None:
+    seen: list[float] = []
+
+    class Rate(Spy):
+        def __call__(self, step: Step, targets: torch.Tensor) -> torch.Tensor:
+            seen.append(learner.optimizer.param_groups[0]["lr"])
+            return super().__call__(step, targets)
+
+    optim = OptimPlan(epochs=4, iterations=1, lr=0.5, schedule=Steps(every=1))
+    learner = learner_of(recipe_of(Rate(), optim=optim, teacher=Teacher(warm_up=1)), teacher=True)
+    for number in range(4):
+        run_epoch(learner, number)
+    assert seen == pytest.approx([0.5, 0.5, 0.05, 0.005])
+
+
+@pytest.mark.parametrize(
+    ("labels", "number", "clustered", "remembered"),
+    [
+        ("warm-up", 0, "teacher", "teacher"),
+        ("warm-up", 1, "student", "student"),
+        ("always", 0, "teacher", "teacher"),
+        ("always", 1, "teacher", "student"),
+    ],
+)
+def test_whose_features_are_clustered_and_whose_the_memory_starts_from(
+    labels: Any, number: int, clustered: str, remembered: str
+) -> None:
+    """Alg. 2 of LP, and the teacher's labels alone of its Table X."""
+    seen: list[Any] = []
+
+    class Keeps(AsManyAsDimensions):
+        def __call__(self, graph: Any, features: Any, rng: Any) -> PseudoLabels:
+            seen.append(features.vectors)
+            return super().__call__(graph, features, rng)
+
+    spy = Spy()
+    recipe = recipe_of(spy, clusterer=Keeps(), teacher=Teacher(labels=labels))
+    learner = learner_of(recipe, teacher=True)
+    teacher: Any = learner.teacher
+    with torch.no_grad():
+        for layer in teacher.layers.values():
+            layer.weight.add_(torch.linspace(-1, 1, 96).view(4, 24))
+    images = torch.from_numpy(ROWS).view(-1, 1, 1, 1).repeat(1, 3, 4, 2).float()
+    networks = {"student": learner.encoder, "teacher": teacher}
+    with torch.no_grad():
+        told = {name: net.eval().embed(images)[GLOBAL] for name, net in networks.items()}
+    assert not torch.allclose(told["student"], told["teacher"], atol=0.1)
+    run_epoch(learner, number)
+    torch.testing.assert_close(torch.from_numpy(seen[0]), told[clustered])
+    start, _ = spy.seen[0]
+    assert start.clustered is not None
+    torch.testing.assert_close(start.clustered.features[GLOBAL], told[remembered])
 
 
 def test_each_view_is_trained_with_labels_of_its_own() -> None:
@@ -109,6 +164,16 @@ def test_camera_entropy_weighs_the_loss_of_each_sample() -> None:
     assert result.loss != pytest.approx(float(torch.stack(unweighted).mean()))
 
 
+def test_batches_spread_an_identity_over_its_cameras() -> None:
+    """Half of the identities were seen by two cameras, the others by one."""
+    spy = Spy()
+    run_epoch(learner_of(recipe_of(spy, optim=OptimPlan(epochs=1, iterations=12))), 0)
+    batches = [step.batch for step, _ in spy.seen]
+    labels = torch.cat([batch.labels.view(2, 2)[:, 0] for batch in batches])
+    cameras = torch.cat([batch.cameras.view(2, 2) for batch in batches])
+    assert torch.equal(cameras[:, 0] != cameras[:, 1], labels >= IDENTITIES // 2)
+
+
 def test_making_positives_leaves_running_statistics_to_the_batches() -> None:
     spy = Spy()
     loss = InstanceLoss(positives="generated", steps=2)
@@ -116,3 +181,13 @@ def test_making_positives_leaves_running_statistics_to_the_batches() -> None:
     neck: Any = learner.encoder.necks[GLOBAL]
     run_epoch(learner, 0)
     assert int(neck.num_batches_tracked) == BATCHES
+
+
+def test_losses_that_make_images_are_told_the_range_of_pixels() -> None:
+    spy = Spy()
+    learner = learner_of(recipe_of(spy))
+    run_epoch(learner, 0)
+    network = spy.seen[0][0].network
+    assert network is not None
+    for told, bound in zip((network.low, network.high), learner.encoder.pixel_range, strict=True):
+        assert torch.equal(told, bound)

@@ -137,7 +137,10 @@ def drawn() -> tuple[Clustered, list[Batch]]:
     return Clustered(features, shared, shared), batches
 
 
-@pytest.mark.parametrize("path", ["teacher", "warm-up", "student", "student, following teacher"])
+@pytest.mark.parametrize(
+    "path",
+    ["teacher", "warm-up", "warm-up, following teacher", "student", "student, following teacher"],
+)
 def test_two_batches_are_those_by_hand(path: str) -> None:
     gamma = 0.9 if "following" in path else 1.0
     teacher = None if path == "teacher" else Net(1)
@@ -163,8 +166,10 @@ def test_two_batches_are_those_by_hand(path: str) -> None:
             memory,
             [batch],
             distils="student" in path,
-            writes=path != "warm-up",
+            writes="warm-up" not in path,
         )
+        if "warm-up" in path:
+            continue
         for own, students in zip(hand_teacher.parameters(), hand.parameters(), strict=True):
             own.data = gamma * own.data + (1 - gamma) * students.data  # Eq. 12
     net.train()
@@ -179,4 +184,4 @@ def test_two_batches_are_those_by_hand(path: str) -> None:
         for one, other in zip(teacher.parameters(), hand_teacher.parameters(), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-8)
         moved = not torch.equal(teacher.necks["global"].running_mean, torch.zeros(D).double())
-        assert moved == (gamma < 1)
+        assert moved == (path == "student, following teacher")

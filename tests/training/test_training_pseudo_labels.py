@@ -10,7 +10,7 @@ import pytest
 from drawn import CAMERA, TINY
 
 import resight
-from resight.clustering import DBSCAN, KMeans, Silhouette
+from resight.clustering import DBSCAN, AutoDBSCAN, KMeans, Silhouette
 from resight.clustering.silhouettes import silhouette
 from resight.graph import Jaccard, jaccard_graph
 from resight.recipe import OptimPlan, Recipe
@@ -67,6 +67,22 @@ def labelled(
         **{"title": "", "epoch": 0, "lr": 1.0, "losses": recipe.losses} | (plan or {})
     )
     return label(recipe, features, np.random.default_rng(0), plan=planned)
+
+
+@pytest.mark.parametrize(
+    "clusterer",
+    [Given(np.repeat([0, 1, 2, 3], [5, 7, 6, 6])), AutoDBSCAN(), Given(np.full(N, -1))],
+    ids=["the recipe's", "proposed", "rescued"],
+)
+def test_clusters_smaller_than_asked_are_outliers(clusterer: Any) -> None:
+    rng, groups = np.random.default_rng(0), np.repeat([0, 1, 2, 3], [5, 7, 6, 6])
+    rows = np.eye(4, 8)[groups] + 0.02 * rng.normal(size=(N, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    features = Features({GLOBAL: rows.astype(np.float32)})
+    for min_size, expected in ((5, groups), (6, groups - 1)):
+        found = labelled(features, clusterer, min_cluster_size=min_size)
+        assert np.array_equal(found.pseudo.labels, expected)
+        assert np.array_equal(found.anchors, expected)
 
 
 def test_of_large_clusters_so_many_random_members_stay() -> None:
@@ -146,6 +162,21 @@ def test_a_proposal_that_is_handed_on_makes_the_graph(
     expected = jaccard_graph(features.vectors, k1=k1, k2=k2)
     assert (graph.near(0.999) != expected.near(0.999)).nnz == 0
     np.testing.assert_array_equal(found.silhouettes, silhouette(expected, found.pseudo.labels))
+
+
+def test_an_eps_of_the_recipe_is_for_the_k1_of_the_recipe() -> None:
+    rng = np.random.default_rng(0)
+    rows = np.eye(4, 8)[np.arange(N) % 4] + 0.3 * rng.normal(size=(N, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    features = Features({GLOBAL: rows.astype(np.float32)})
+    found = labelled(features, DBSCAN(0.7), plan={"k1_k2": (5, 2)})
+    own, other = (
+        silhouette(jaccard_graph(features.vectors, k1=k1, k2=k2), found.pseudo.labels)
+        for k1, k2 in ((8, 3), (5, 2))
+    )
+    assert found.rescue is None
+    np.testing.assert_array_equal(found.silhouettes, own)
+    assert not np.allclose(own, other, equal_nan=True)
 
 
 def test_a_number_of_clusters_that_is_handed_on_is_looked_for() -> None:

@@ -204,6 +204,14 @@ def test_the_recipes_needs_are_told_before_anything_is_written(tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+def test_a_size_that_a_transformer_cannot_take_is_told_first(crops: Path, tmp_path: Path) -> None:
+    vit = {"encoder.backbone": "vit_small", "encoder.pooling": "token", "size": [72, 32]}
+    told = r"'vit_small' takes no images of 72 x 32 \(.*72.*divisible by .*\): set another size"
+    with pytest.raises(ConfigError, match=told):
+        train(crops, tmp_path / "run", settings=vit)
+    assert not (tmp_path / "run").exists()
+
+
 def test_training_compares_the_feature_that_it_trains(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,15 +143,16 @@ def hdc(
 ) -> HarmonicClusters:
     """Cluster N samples into K clusters by harmonic discrepancies.
 
-    At first each sample belongs to the nearest of K starting samples, which are the centroids.
-    Each iteration: the representative of cluster k for sample i is the member x that maximises
-    the harmonic mean of D(i, x) = 1 - exp(-d(i, x)) and sim(x, c_k) (Eq. 8); HD_k(i) is its D
-    (Eq. 9); i goes to the cluster of the largest mean HD to the others, which is that of the
-    smallest HD (Eq. 10-11). Of equal ones, its cluster so far comes before others, and these in
-    their order; a sample that is FAR from all stays where it is. Empty clusters, in their order,
-    take over the samples of lowest mean HD to the other clusters (to 2^-40; the first of equals)
-    from clusters of 5 or more, then from clusters of 2 or more. Peripheral objects, whose HD is
-    above the cluster's mean + sample standard deviation (Eq. 12), are left out of the centroids.
+    At first each sample belongs to the nearest of K starting samples, which are the centroids, as
+    in the released code (Alg. 1 takes the means). Each iteration: the representative of cluster k
+    for sample i is the member x that maximises the harmonic mean of D(i, x) = 1 - exp(-d(i, x)) and
+    sim(x, c_k) (Eq. 8); HD_k(i) is its D (Eq. 9); i goes to the cluster of the largest mean HD to
+    the others, which is that of the smallest HD (Eq. 10-11). Of equal ones, its cluster so far
+    comes before others, and these in their order; a sample that is FAR from all stays where it is.
+    Empty clusters, in their order, take over the samples of lowest mean HD to the other clusters
+    (to 2^-40; the first of equals) from clusters of 5 or more, then from clusters of 2 or more.
+    Peripheral objects, whose HD is above the cluster's mean + sample standard deviation (Eq. 12),
+    are left out of the centroids; as in the released code they may still be representatives.
 
     Stops when the centroids do not move, or when after the 10th iteration the squared shift has
     not reached a new minimum for 5 iterations, or after max_iterations.

@@ -29,13 +29,14 @@ class InfoMap:
     to those of its k1 nearest that are similar enough, weighted by the similarity.
 
     min_similarity: smallest cosine of a link, above 0.
-    min_size: members of smaller clusters, and samples without links, are outliers.
+    min_size: members of smaller clusters, and samples without links, are outliers. The released
+        code has the largest size that is left out, as its k2 of 4.
 
     Needs the package `infomap`: pip install resight[infomap].
     """
 
     min_similarity: float = 0.5
-    min_size: int = 4
+    min_size: int = 5
 
     def __post_init__(self) -> None:
         if not 0 < self.min_similarity <= 1:

@@ -120,6 +120,7 @@ def published_as(
 SOURCES = {
     "size": "Section 4.2",
     "encoder.backbone": "Section 4.2",
+    "encoder.weights": "silent; released code of Cluster Contrast",
     "encoder.pooling": "released code of Cluster Contrast; Section 4.2: the pooling of ResNet-50",
     "clusterer.part": "Section 4.2",
     "clusterer.eps": "Section 4.2",
@@ -134,6 +135,7 @@ SOURCES = {
     "losses.0.negative_rate": "Section 4.2",
     "losses.0.weight": "Eq. 5",
     "losses.1.part": "Eq. 7",
+    "losses.1.measure": "Eq. 7, Table 2",
     "losses.1.positives": "Eq. 3-4, Alg. 3",
     "losses.1.steps": "Section 4.2, Table 1",
     "losses.1.rate": "Section 4.2",
@@ -159,13 +161,17 @@ SOURCES_VIT = SOURCES | {
     "encoder.backbone": "Section 4.7",
     "encoder.weights": "silent; Section 4.7 cites PASS, which is trained on persons",
     "encoder.pooling": "silent; the class token",
+    "encoder.last_stride": "a transformer has no stages",
 }
 SOURCES_ST = SOURCES | {
     "losses.2.part": "Section 4.7; Eq. 9 of LP",
     "losses.2.view": "Section 4.7: no parts",
     "losses.2.weight": "Section IV-B of LP",
     "teacher.warm_up": "Alg. 2 of LP",
+    "teacher.labels": "Alg. 2 of LP",
     "teacher.bn": "released code of LP",
+    "teacher.momentum": "Section IV-D.6 of LP",
+    "teacher.distil_in_warm_up": "Alg. 2 of LP; its released code: true",
 }
 
 

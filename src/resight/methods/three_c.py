@@ -87,6 +87,7 @@ SOURCES = {
     "clusterer.then.max_iterations": "released code",
     "clusterer.then.drop_peripheral": "Eq. 12; released code keeps them on vehicles",
     "min_cluster_size": "Section 4.2",
+    "memory.init": "Alg. 2",
     "memory.update": "Eq. 17-21, Table 2",
     "memory.momentum": "released code",
     "losses.0.part": "Eq. 15",

@@ -54,10 +54,22 @@ def check(
     if decisions is not None:
         check_decisions(decisions, store.crops)
     Device.choose(settings.device, settings.precision)  # type: ignore[arg-type]
-    with torch.inference_mode():
-        build_encoder(recipe.encoder, seed=settings.seed).eval()(torch.zeros(1, 3, *recipe.size))
+    _check_encoder(recipe, seed=settings.seed)
     if recipe.teacher is not None and not recipe.teacher.is_trained_first:
         find_teacher(recipe, Path(), seed=settings.seed)
+
+
+def _check_encoder(recipe: Recipe, *, seed: int) -> None:
+    encoder = build_encoder(recipe.encoder, seed=seed).eval()
+    try:
+        with torch.inference_mode():
+            encoder(torch.zeros(1, 3, *recipe.size))
+    except AssertionError as error:  # how timm's transformers refuse a size
+        height, width = recipe.size
+        raise ConfigError(
+            f"{recipe.encoder.backbone!r} takes no images of {height} x {width} "
+            f"({str(error).rstrip('.')}): set another size, or another encoder.backbone"
+        ) from error
 
 
 def prepare(
