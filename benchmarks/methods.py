@@ -333,6 +333,7 @@ def rows_of_demo() -> dict[str, DemoRow]:
         ),
         "3c: CHD alone": DemoRow("3c", "1", "DBSCAN"),
         "3c: CIE and CHD": DemoRow("3c", "1", "DBSCAN + CIE"),
+        "3c: CIE and CHD, 20 epochs": DemoRow("3c", "1", "DBSCAN + CIE", longer),
         "3c": DemoRow("3c"),
         "3c: peripheral crops kept": DemoRow(
             "3c", settings={"clusterer.then.drop_peripheral": False}
