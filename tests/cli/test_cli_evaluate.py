@@ -98,7 +98,7 @@ def test_camera_pairs_have_a_row_for_each_gallery(run: Path, resight: Any) -> No
     assert (wrong[rows["first"] > 1] == rows["gallery_camera"][rows["first"] > 1]).all()
     assert wrong[rows["first"] == 1].isna().all()
     assert found["ranked_lists"]
-    for row in found["comparison"]:
+    for row in [found, *found["comparison"]]:
         assert row["cmc"][0] == pytest.approx(row["figures"]["rank1"])
     compared = resight("compare", run, run)
     assert compared.code == 0

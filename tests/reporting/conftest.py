@@ -154,6 +154,7 @@ def evaluation(root: Path, crops: list[Crop]) -> dict[str, object]:
         "figures": figures(61.3),
         "notes": ["12 queries without a match in the gallery dropped"],
         "ap": "step",
+        "cmc": cmc(70),
         "map": map_entries(crops),
         "comparison": [
             {"name": "colour histograms", "figures": figures(9.8), "cmc": cmc(26)},

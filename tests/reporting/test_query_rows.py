@@ -27,24 +27,6 @@ def test_rows_are_read_and_older_files_lack_a_column(tmp_path):
     assert read_query_rows(file).wrong_cameras == (None, "c2")
 
 
-def test_means_of_searches_in_a_camera_each_are_over_pairs(tmp_path):
-    file = tmp_path / "evaluation.parquet"
-    columns = {
-        "camera": ["a", "a", "a", "b"],
-        "ap_step": [1.0, 0.5, 0.2, 0.4],
-        "ap_market": [1.0] * 4,
-        "first": [1, 1, 2, 2],
-    }
-    pq.write_table(pa.table({**columns, "gallery_camera": ["b", "b", "c", "a"]}), file)
-    rows = read_query_rows(file)
-    assert rows.mean(rows.ap_step) == pytest.approx((0.75 + 0.2 + 0.4) / 3)
-    assert rows.mean(rows.failed) == pytest.approx(2 / 3)
-    nowhere = pa.array([None] * 4, pa.string())
-    pq.write_table(pa.table({**columns, "gallery_camera": nowhere}), file)
-    rows = read_query_rows(file)
-    assert rows.mean(rows.ap_step) == pytest.approx(0.525)
-
-
 def test_a_file_of_another_kind_is_refused(tmp_path):
     file = tmp_path / "evaluation.parquet"
     pq.write_table(pa.table({"first": [1]}), file)

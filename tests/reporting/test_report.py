@@ -165,7 +165,7 @@ def test_intervals_are_told_and_explained_where_there_are_any(own_run):
 def test_what_older_runs_lack_is_left_out(own_run):
     for name in ("evaluation.parquet", "threshold.json"):
         (own_run / name).unlink()
-    edit(own_run, "evaluation.json", map=None, camera_matrix=None)
+    edit(own_run, "evaluation.json", cmc=None, map=None, camera_matrix=None)
     page = page_of(own_run)
     assert not {"cameras", "map", "threshold"} & set(page.ids())
     assert "Right answers among the first k" not in page.text

@@ -22,9 +22,8 @@ def titles(chart):
     return [e.text for e in ET.fromstring(chart.svg).iter("title")]
 
 
-def test_cmc_counts_queries_with_a_match_among_the_first_k():
-    chart = cmc_chart({}, rows([1, 1, 2, 60]))
-    told = titles(chart)
+def test_cmc_is_drawn_at_50_ranks():
+    told = titles(chart := cmc_chart({"cmc": [50.0, *[75.0] * 49]}))
     assert told[0] == "first k 1\nthis run 50.0%"
     assert told[1] == "first k 2\nthis run 75.0%"
     assert told[49] == "first k 50\nthis run 75.0%"
@@ -40,19 +39,23 @@ def test_cmc_of_the_compared_ones_where_it_was_kept():
         {"name": "damaged", "figures": {"mAP": 9.6}, "cmc": [20.0, None]},
         {"name": "ours", "figures": figures, "cmc": [0.0]},
     ]
-    chart = cmc_chart({"figures": figures, "comparison": entries}, rows([1, 2]))
+    chart = cmc_chart({"figures": figures, "cmc": [50.0, 100.0], "comparison": entries})
     assert chart.legend == ("ours", "colours")
     assert titles(chart)[0] == "first k 1\nours 50.0%\ncolours 20.0%"
 
 
 def test_cmc_draws_at_most_four():
     entries = [{"name": str(i), "figures": {"mAP": i}, "cmc": [1.0, 2.0]} for i in range(9)]
-    assert len(cmc_chart({"comparison": entries}, rows([1])).legend) == 4
+    assert len(cmc_chart({"cmc": [100.0], "comparison": entries}).legend) == 4
+
+
+@pytest.mark.parametrize("curve", [None, [], "high", [50.0, None]])
+def test_no_chart_of_a_damaged_curve(curve):
+    assert cmc_chart({"cmc": curve}) is None
 
 
 @pytest.mark.parametrize("queries", [None, rows([])])
 def test_nothing_without_queries(queries):
-    assert cmc_chart({}, queries) is None
     assert by_camera({}, queries) == ()
     assert failures(queries) is None
 

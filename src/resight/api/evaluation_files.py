@@ -17,6 +17,7 @@ from resight.evaluation import (
     Evaluation,
     Options,
     RankedList,
+    Ranking,
     automatic_protocol,
     first_wrong,
     ranked_lists,
@@ -58,6 +59,8 @@ def write_evaluation(
         result |= {"scores": judge.ranker.name, **judge.ranker.asked}
     if spans := _intervals(evaluation, judge.crops):
         result |= {"intervals": spans, "level": LEVEL}
+    if evaluation.ranking is not None:
+        result["cmc"] = _cmc(evaluation.ranking)
     if comparison:
         result["comparison"] = comparison
     listed = _listed(judge, features, evaluation)
@@ -96,8 +99,7 @@ def compared(name: str, evaluation: Evaluation) -> dict[str, Any]:
     """A row of a comparison: its name, its figures, and CMC at ranks 1 … 50 where it has one."""
     row: dict[str, Any] = {"name": name, "figures": dict(evaluation.figures)}
     if evaluation.ranking is not None:
-        shares = evaluation.ranking.cmc_at(range(1, CURVE + 1))
-        row["cmc"] = [100 * share for share in shares.values()]
+        row["cmc"] = _cmc(evaluation.ranking)
     return row
 
 
@@ -109,6 +111,11 @@ def last_labels(folder: RunFolder, crops: Crops) -> IntArray | None:
     names = labels.paths(np.arange(len(labels.labels)))
     number = dict(zip(names, labels.labels.tolist(), strict=True))
     return np.array([number.get(path, -1) for path in crops.paths], dtype=np.int64)
+
+
+def _cmc(ranking: Ranking) -> list[float]:
+    """Percent at ranks 1 … 50."""
+    return [100 * share for share in ranking.cmc_at(range(1, CURVE + 1)).values()]
 
 
 def _intervals(evaluation: Evaluation, crops: Crops) -> dict[str, list[float]]:

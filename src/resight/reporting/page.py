@@ -77,7 +77,7 @@ def _of_evaluation(run: RunFiles) -> dict[str, Any]:
         "comparison": tables.comparison(evaluation, run.epochs),
         "protocol": evaluation.get("protocol"),
         "has_intervals": bool(tables.intervals(evaluation)),
-        "cmc": retrieval.cmc_chart(evaluation, run.queries),
+        "cmc": retrieval.cmc_chart(evaluation),
         "matrix": tables.camera_matrix(evaluation),
         "by_camera": retrieval.by_camera(evaluation, run.queries),
         "failures": retrieval.failures(run.queries),

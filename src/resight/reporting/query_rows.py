@@ -21,7 +21,6 @@ _NEEDED = {
     "first": pa.int64(),
 }
 _WRONG = "first_wrong_camera"
-_GALLERY = "gallery_camera"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class QueryRows:
 
     first: (Q,) int64 rank of the first match from 1. ap_step, ap_market: (Q,) average precision in
     [0, 1] under both rules. cameras: each query's, None where unknown. wrong_cameras: those of the
-    first wrong answers, gallery_cameras the only ones searched in, None where they were not kept.
+    first wrong answers, None where they were not kept.
     """
 
     first: IntArray
@@ -38,7 +37,6 @@ class QueryRows:
     ap_market: npt.NDArray[np.float64]
     cameras: tuple[str | None, ...]
     wrong_cameras: tuple[str | None, ...] | None = None
-    gallery_cameras: tuple[str | None, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.first)
@@ -49,30 +47,19 @@ class QueryRows:
         failed: BoolArray = self.first > 1
         return failed
 
-    def mean(self, values: npt.NDArray[np.float64] | BoolArray) -> float:
-        """The mean of (Q,) values; over pairs of cameras where a single camera was searched in."""
-        if self.gallery_cameras is None or None in self.gallery_cameras:
-            return float(np.mean(values))
-        pairs = [f"{a}\0{b}" for a, b in zip(self.cameras, self.gallery_cameras, strict=True)]
-        groups = np.unique(pairs, return_inverse=True)[1]
-        return float(np.mean(np.bincount(groups, values) / np.bincount(groups)))
-
 
 def read_query_rows(file: Path) -> QueryRows | None:
     """The queries in `file`, None when there is no such file; raises RunError for a damaged one."""
     if not file.exists():
         return None
     table = read_columns(file, _NEEDED, advice="evaluate the run again", sparse=(_CAMERA,))
-    wrong, galleries = (
-        _names(table, name) if name in table.column_names else None for name in (_WRONG, _GALLERY)
-    )
+    wrong = _names(table, _WRONG) if _WRONG in table.column_names else None
     return QueryRows(
         first=table["first"].to_numpy(),
         ap_step=table["ap_step"].to_numpy(),
         ap_market=table["ap_market"].to_numpy(),
         cameras=_names(table, _CAMERA),
         wrong_cameras=wrong,
-        gallery_cameras=galleries,
     )
 
 

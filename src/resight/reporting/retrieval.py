@@ -63,11 +63,11 @@ class Failures:
     same: int
 
 
-def cmc_chart(evaluation: Mapping[str, Any], queries: QueryRows | None) -> Chart | None:
+def cmc_chart(evaluation: Mapping[str, Any]) -> Chart | None:
     """Right answers among the first 1 … 50, with the compared ones that kept theirs."""
-    if queries is None or not len(queries):
+    mine = _curve(evaluation.get("cmc"))
+    if not mine:
         return None
-    mine = [100 * queries.mean(queries.first <= k) for k in range(1, RANKS + 1)]
     entries = evaluation.get("comparison") or []
     figures = evaluation.get("figures")
     own = [e.get("name") for e in entries if e.get("figures") == figures]

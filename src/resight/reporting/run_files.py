@@ -29,6 +29,7 @@ _SHAPES: Mapping[str, type] = {
     "figures": dict,
     "intervals": dict,
     "notes": list,
+    "cmc": list,
     "comparison": list,
     "ranked_lists": list,
     "map": list,
