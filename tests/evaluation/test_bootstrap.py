@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from resight.evaluation import bootstrap
 from resight.evaluation.bootstrap import intervals, paired
-from resight.evaluation.ranking import Ranking
+from resight.evaluation.ranking import Ranking, joined
 
 
 def some_ranking(rng, n, *, rule="step", uncounted=0.2, groups=None):
@@ -69,6 +69,14 @@ def test_figures_of_groups_are_plain_means_over_them(n_groups):
     )
     options = {"samples": 60, "level": 0.9, "seed": 1}
     check(intervals(ranking, identities, **options), slow([ranking], identities, **options))
+
+
+def test_joined_rankings_have_no_groups():
+    rng = np.random.default_rng(7)
+    parts = [some_ranking(rng, 20, groups=np.arange(20) % 3), some_ranking(rng, 9)]
+    both = joined(parts)
+    assert both.groups is None
+    assert both.mAP == pytest.approx(np.nanmean(np.concatenate([part.ap for part in parts])))
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(80) % 7])

@@ -122,6 +122,7 @@ def joined(rankings: Sequence[Ranking]) -> Ranking:
         inp=np.concatenate([one.inp for one in rankings]),
         first=np.concatenate([one.first for one in rankings]),
         searched=np.concatenate([one.searched for one in rankings]),
+        groups=None,
     )
 
 
