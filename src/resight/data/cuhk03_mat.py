@@ -11,7 +11,6 @@ import math
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,7 @@ class Person(NamedTuple):
 
 
 class Mat:
-    """An open cuhk-03.mat, of which one image is in memory at a time; closed by a `with` statement.
+    """An open cuhk-03.mat, of which one image is in memory at a time.
 
     All methods raise DataError for files that are damaged or hold something else.
     """
@@ -59,15 +58,8 @@ class Mat:
                 f"again: {error}"
             ) from error
 
-    def __enter__(self) -> Mat:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._hdf.close()
 
     def people(self, boxes: str) -> dict[Person, NDArray[Any]]:

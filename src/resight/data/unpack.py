@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +77,7 @@ def unpack_data(folder: str | Path) -> Unpacked:
         file = _raw_file(root)
         from resight.data.cuhk03_mat import Mat
 
-        with locked(root, use="unpacked"), Mat(file) as mat:
+        with locked(root, use="unpacked"), closing(Mat(file)) as mat:
             jobs = [_job(mat, boxes) for boxes in missing]
             with bar("unpacking", sum(len(job.people) for job in jobs)) as progress:
                 for job in jobs:
