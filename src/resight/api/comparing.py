@@ -153,9 +153,8 @@ class _Bootstrap:
 class _Judged:
     """A run's counted queries in one order: what tells them apart, and their ranking.
 
-    keys: (Q,) path, identity, camera, and of camera-pairs the camera searched in.
-
-    options: what the protocol was told. n_crops, digest: of all crops that were judged.
+    keys: (Q,) path, identity, camera, and of camera-pairs the camera searched in. options: what the
+    protocol was told. n_crops, digest: of all crops that were judged.
     """
 
     path: Path

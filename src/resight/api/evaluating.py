@@ -285,12 +285,9 @@ def _judged(crops: Crops, protocol: str) -> IntArray:
 
 def _copies(crops: Crops, digests: npt.NDArray[np.str_]) -> tuple[str, ...]:
     """How many searches are for a file that is among the answers under another name."""
-    queries, gallery = crops.splits == "query", crops.splits == "gallery"
-    if queries.any() and gallery.any():
-        found, whose = (
-            np.isin(digests[queries], digests[gallery]).sum(),
-            "queries are in the gallery",
-        )
+    queries, gallery = (digests[crops.splits == split] for split in ("query", "gallery"))
+    if len(queries) and len(gallery):
+        found, whose = np.isin(queries, gallery).sum(), "queries are in the gallery"
     else:
         _, group, counts = np.unique(digests, return_inverse=True, return_counts=True)
         found, whose = (counts[group] > 1).sum(), "crops are among the others"
