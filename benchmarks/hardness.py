@@ -25,9 +25,10 @@ from _machine import machine
 import resight
 from resight.api.evaluation_files import last_labels
 from resight.data import ImageStore
-from resight.losses import hard_persons, instance_kl
+from resight.losses import HardPersonNCE, hard_persons, instance_kl
 from resight.losses.hard_positives import hard_positives
 from resight.losses.positives import positives_in_batch
+from resight.models import load
 from resight.models.statistics import kept_statistics
 from resight.records import GLOBAL
 from resight.training.run_folder import RunFolder
@@ -54,19 +55,21 @@ def told(scores: torch.Tensor, labels: torch.Tensor) -> str:
     return f"own first {first:.2f}, p(own) {own:.2f}"
 
 
-def measure(run: Path, rates: list[float]) -> None:
-    from resight.models import load
+def drawn(labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(BATCHES, 64) rows: INSTANCES crops of each cluster, repeated where it has fewer."""
+    rows = []
+    for cluster in torch.randperm(int(labels.max()) + 1, generator=generator):
+        members = torch.nonzero(labels == cluster).flatten()
+        order = torch.randperm(len(members), generator=generator).repeat(INSTANCES)[:INSTANCES]
+        rows.append(members[order])
+    return torch.cat(rows[: BATCHES * IDENTITIES]).view(BATCHES, -1)
 
+
+def measure(run: Path, rates: list[float]) -> None:
     encoder, _ = load(run)
     images, labels = crops_of(run)
     labels = torch.unique(labels, return_inverse=True)[1]
-    encoder.eval()
-    with torch.no_grad():
-        vectors = torch.cat(
-            [encoder(encoder.normalise(part))[GLOBAL] for part in images.split(256)]
-        )
-    memory = torch.zeros(int(labels.max()) + 1, vectors.shape[1]).index_add_(0, labels, vectors)
-    memory = torch.nn.functional.normalize(memory)
+    memory = vectors_of(encoder, images, labels)
     encoder.train().requires_grad_(False)
 
     def embed(batch: torch.Tensor) -> torch.Tensor:
@@ -74,40 +77,50 @@ def measure(run: Path, rates: list[float]) -> None:
             embedded: torch.Tensor = encoder(batch)[GLOBAL]
         return embedded
 
-    generator = torch.Generator().manual_seed(0)
-    rows = [
-        torch.cat([drawn(labels, c, generator) for c in chosen])
-        for chosen in torch.randperm(len(memory), generator=generator)[
-            : BATCHES * IDENTITIES
-        ].split(IDENTITIES)
-    ]
+    rows = drawn(labels, torch.Generator().manual_seed(0))
+    own = labels[rows.flatten()]
     batches = [(encoder.normalise(images[part]), labels[part]) for part in rows]
-    own = torch.cat([of for _, of in batches])
     with torch.no_grad():
-        q = torch.cat([embed(batch) for batch, _ in batches])
-    print(f"{run}: {len(memory)} clusters; plain {told(q @ memory.T, own)}")
-    hard = hard_persons(
-        q, memory, own, temperature=TAU, steps=10, positive_rate=0.00035, negative_rate=0.0028
+        q = [embed(batch) for batch, _ in batches]
+    plain = torch.cat(q)
+    print(f"{run}: {len(memory)} clusters; plain {told(plain @ memory.T, own)}")
+    part = HardPersonNCE(temperature=TAU)
+    persons = hard_persons(
+        plain,
+        memory,
+        own,
+        temperature=TAU,
+        steps=part.steps,
+        positive_rate=part.positive_rate,
+        negative_rate=part.negative_rate,
     )
-    print(f"  hard persons, published rates: {told(hard, own)}")
+    print(f"  hard persons, published rates: {told(persons, own)}")
     for rate in [0.0, *rates]:
-        hard = positives(embed, batches, q, memory, encoder.pixel_range, rate)
-        print(f"  positive images, Z {STEPS}, rate {rate:g}: {hard}", flush=True)
+        made = torch.cat(positives(embed, batches, q, memory, encoder.pixel_range, rate))
+        cosine = (made * plain).sum(dim=1).mean()
+        kl = instance_kl(plain, made, memory, temperature=TAU).mean()
+        shown = f"{told(made @ memory.T, own)}, cosine {cosine:.2f}, KL {kl:.2f}"
+        print(f"  positive images, Z {STEPS}, rate {rate:g}: {shown}", flush=True)
 
 
-def drawn(labels: torch.Tensor, cluster: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """INSTANCES crops of a cluster, repeated where it has fewer."""
-    members = torch.nonzero(labels == cluster).flatten()
-    order = torch.randperm(len(members), generator=generator).repeat(INSTANCES)[:INSTANCES]
-    return members[order]
+def vectors_of(encoder: Any, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """(C, D) the mean of each cluster, of length 1."""
+    encoder.eval()
+    with torch.no_grad():
+        each = [encoder(encoder.normalise(part))[GLOBAL] for part in images.split(256)]
+    vectors = torch.cat(each)
+    sums = torch.zeros(int(labels.max()) + 1, vectors.shape[1]).index_add_(0, labels, vectors)
+    return torch.nn.functional.normalize(sums)
 
 
-def positives(embed: Any, batches: Any, q: Any, memory: Any, limits: Any, rate: float) -> str:
-    made, partners = [], []
+def positives(
+    embed: Any, batches: Any, q: Any, memory: torch.Tensor, limits: Any, rate: float
+) -> list[torch.Tensor]:
+    """What the positives of each batch become."""
+    made = []
     low, high = limits
     generator = torch.Generator().manual_seed(1)
-    for number, (images, labels) in enumerate(batches):
-        mine = q[number * len(images) : (number + 1) * len(images)]
+    for (images, labels), mine in zip(batches, q, strict=True):
         partner = positives_in_batch(labels, generator=generator)
 
         def loss(moving: torch.Tensor, mine: torch.Tensor = mine) -> torch.Tensor:
@@ -116,13 +129,7 @@ def positives(embed: Any, batches: Any, q: Any, memory: Any, limits: Any, rate: 
         hard = hard_positives(images[partner], loss, steps=STEPS, rate=rate, low=low, high=high)
         with torch.no_grad():
             made.append(embed(hard))
-        partners.append(mine)
-    found, of = torch.cat(made), torch.cat(partners)
-    kl = instance_kl(of, found, memory, temperature=TAU).mean()
-    own = torch.cat([labels for _, labels in batches])
-    return (
-        f"{told(found @ memory.T, own)}, cosine {(found * of).sum(dim=1).mean():.2f}, KL {kl:.2f}"
-    )
+    return made
 
 
 def main() -> None:

@@ -382,6 +382,8 @@ def with_teacher(recipe: Any, rows: dict[str, DemoRow], out: Path, seed: int) ->
         return recipe
     trained_first = recipe.of_teacher()
     for name, row in rows.items():
+        if row.chance:
+            continue
         run = run_of(out, name, seed).absolute()
         alike = replace(row.recipe(), name=trained_first.name) == trained_first
         if alike and (run / "report.html").exists():
