@@ -50,7 +50,10 @@ def options(line: str) -> tuple[str, dict[str, Any]]:
     command: Any = PROGRAM
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
-    return command.name, dict(command.make_context(command.name, words).params)
+    asked = dict(command.make_context(command.name, words).params)
+    if asked.get("published") and asked.get("method", "") is None:
+        asked["method"] = "cluster-contrast"
+    return command.name, asked
 
 
 def recipe_of(asked: dict[str, Any]) -> Recipe:

@@ -199,7 +199,7 @@ def test_parts_from_outside_resight() -> None:
 @pytest.mark.parametrize(
     ("name", "published", "told"),
     [
-        ("cluster-contras", None, "did you mean cluster-contrast?"),
+        ("cluster-contras", None, "did you mean cluster-contrast or camera-contrast?"),
         ("cluster-contrast", "market", "did you mean market1501"),
     ],
 )

@@ -32,7 +32,7 @@ def test_without_out_a_free_name_is_found(
     monkeypatch.chdir(tmp_path)
     settings = TINY | {"optim.epochs": 1}
     runs = [resight.train(crops, settings=settings, camera_pattern=CAMERA) for _ in range(2)]
-    assert [str(r) for r in runs] == ["runs/town-cluster-contrast", "runs/town-cluster-contrast-2"]
+    assert [str(r) for r in runs] == ["runs/town-camera-contrast", "runs/town-camera-contrast-2"]
 
 
 def test_labels_known_from_the_names_are_judged(run: Path, crops: Path) -> None:

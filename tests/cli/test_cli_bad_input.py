@@ -33,7 +33,7 @@ def refused(result: Any, *told: str) -> None:
         (["--set", "clusterer.part=DBSCN"], "did you mean DBSCAN"),
         (["--set", "optim.epoch=3", "--set", "memry.update=hard"], "did you mean epochs?"),
         (["--set", "optim.epoch=3", "--set", "memry.update=hard"], "did you mean memory?"),
-        (["--method", "cluster-contras"], "did you mean cluster-contrast?"),
+        (["--method", "cluster-contras"], "did you mean cluster-contrast or"),
         (["--for", "market"], "did you mean market1501"),
         (["--layout", "market"], "unknown layout 'market'"),
         (["--device", "gpu"], "device 'gpu'"),

@@ -14,7 +14,7 @@ SETTINGS = [(m.name, data) for m in METHODS.values() for data in (None, *m.publi
 def shown(name: str, data: str | None) -> str:
     method = METHODS[name]
     recipe = recipe_for(name, published=data)
-    reference = recipe if data else next(iter(method.published.values()))()
+    reference = recipe if data else method.sourced
     return annotated(recipe, method.sources, reference=reference)
 
 

@@ -15,7 +15,7 @@ from resight.clustering import TrueLabels
 from resight.data import ImageStore, read_crops
 from resight.data.demo import render_world
 from resight.device import Device
-from resight.methods import recipe_for
+from resight.methods import default_for, recipe_for
 from resight.models import load
 from resight.recipe import Recipe
 from resight.training.run_folder import RunFolder, RunSettings
@@ -61,11 +61,12 @@ def demo(
         shots=shots,
         seed=seed,
     )
-    recipe = recipe_for("cluster-contrast").override({**SHORT, **(settings or {})})
-    store = ImageStore.open(read_crops(data), size=recipe.size)
+    crops = read_crops(data)
+    recipe = recipe_for(default_for(crops)).override({**SHORT, **(settings or {})})
+    store = ImageStore.open(crops, size=recipe.size)
     asked = RunSettings(
         data=str(data.absolute()),
-        root=str(store.crops.root.absolute()),
+        root=str(crops.root.absolute()),
         seed=seed,
         device=device,
         evaluate_every=2,

@@ -15,7 +15,7 @@ from resight.data import ImageStore, read_crops
 from resight.data.feedback import Decision
 from resight.data.feedback import read as read_decisions
 from resight.device import Precision
-from resight.methods import recipe_for
+from resight.methods import default_for, recipe_for
 from resight.recipe import Recipe
 from resight.training.run_folder import RunFolder, RunSettings, new_run_path
 from resight.training.teacher import FOLDER, find_teacher
@@ -28,7 +28,7 @@ def train(
     data: str | Path,
     *,
     out: str | Path | None = None,
-    method: str = "cluster-contrast",
+    method: str | None = None,
     published: str | None = None,
     recipe: str | Path | Recipe | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -46,21 +46,23 @@ def train(
     """Train an encoder on unlabelled crops, evaluate and report it; returns the run folder.
 
     data: a folder or table that `read_crops` reads. out: a new run folder (default: a free name
-    under runs/). method: one that `list_methods()` names; published: the data set whose published
-    settings to take; recipe: a Recipe or a YAML file instead of a method. settings: overrides
-    such as {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and
-    gallery crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
-    feedback: a gallery or a .jsonl file with what people decided about pairs of crops; the
-    pseudo-labels of every epoch obey it, and the run keeps a copy.
-    Identities, when the data have them, are only reported.
+    under runs/). method: one that `list_methods()` names (default: camera-contrast where several
+    cameras are known, else cluster-contrast); published: the data set whose published settings to
+    take; recipe: a Recipe or a YAML file instead of a method. settings: overrides such as
+    {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and gallery
+    crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
+    feedback: a gallery or a .jsonl file with what people decided about pairs of crops; the pseudo-
+    labels of every epoch obey it, and the run keeps a copy. Identities, when the data have them,
+    are only reported.
 
     A recipe with a teacher that is trained first does that in the folder's `teacher`, a run of its
     own, and then trains the student.
 
     Raises ResightError subclasses for everything that the caller can mend.
     """
-    chosen = _teacher_anywhere(_recipe(method, published, recipe).override(settings or {}))
     crops = read_crops(data, layout=layout, camera_pattern=camera_pattern)
+    method = method or default_for(crops, published=published)
+    chosen = _teacher_anywhere(_recipe(method, published, recipe).override(settings or {}))
     asked = RunSettings(
         data=str(Path(data).absolute()),
         root=str(crops.root.absolute()),

@@ -20,7 +20,7 @@ def methods(context: typer.Context) -> None:
 
     for method in list_methods():
         typer.echo(f"{method.name}  {method.summary}")
-        typer.echo(f"    published settings: {', '.join(method.published)}")
+        typer.echo(f"    published settings: {', '.join(method.published) or 'none'}")
 
 
 @app.command()
@@ -39,7 +39,7 @@ def show(
 
     recipe = recipe_for(name, published=published)
     method = method_of(name)
-    reference = recipe if published else next(iter(method.published.values()))()
+    reference = recipe if published else method.sourced
     kind = f"published for {published}" if published else "fitted to the data"
     typer.echo(f"# {method.summary}\n# Settings {kind}.")
     typer.echo(annotated(recipe, method.sources, reference=reference), nl=False)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from resight.cli import options
 
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="A method that `resight methods` lists; by default camera-contrast where several "
+        "cameras are known, else cluster-contrast."
+    ),
+]
+
 
 def train(
     data: options.Data,
     out: options.Out = None,
-    method: options.Method = "cluster-contrast",
+    method: Method = None,
     published: options.Published = None,
     recipe: options.Recipe = None,
     set_: options.Settings = None,

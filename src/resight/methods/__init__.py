@@ -6,11 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from resight.errors import ConfigError
-from resight.methods import acfl, cgc, cluster_contrast, lp, three_c
+from resight.methods import acfl, camera_contrast, cgc, cluster_contrast, lp, three_c
 from resight.methods.tables import DATA_SETS, Row, Table
 from resight.parts import near
 from resight.recipe import Recipe
+from resight.records import Crops
 
 __all__ = [
     "DATA_SETS",
@@ -18,6 +21,7 @@ __all__ = [
     "Method",
     "Row",
     "Table",
+    "default_for",
     "list_methods",
     "method_of",
     "recipe_for",
@@ -34,7 +38,7 @@ class Method:
 
     name: str
     build: Callable[[], Recipe]
-    published: Mapping[str, Callable[[], Recipe]]
+    published: Mapping[str, Callable[[], Recipe]] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     tables: Mapping[str, Table] = field(default_factory=dict)
 
@@ -42,6 +46,11 @@ class Method:
     def summary(self) -> str:
         """One line."""
         return (inspect.getdoc(self.build) or "").splitlines()[0]
+
+    @property
+    def sourced(self) -> Recipe:
+        """The recipe that the sources are of."""
+        return next(iter(self.published.values()), cluster_contrast.published)()
 
 
 METHODS: dict[str, Method] = {
@@ -54,6 +63,7 @@ METHODS: dict[str, Method] = {
             cluster_contrast.SOURCES,
             cluster_contrast.TABLES,
         ),
+        Method("camera-contrast", camera_contrast.camera_contrast),
         Method("cgc", cgc.cgc, cgc.PUBLISHED, cgc.SOURCES, cgc.TABLES),
         Method("3c", three_c.three_c, three_c.PUBLISHED, three_c.SOURCES, three_c.TABLES),
         Method("acfl", acfl.acfl, acfl.PUBLISHED, acfl.SOURCES, acfl.TABLES),
@@ -75,6 +85,15 @@ def method_of(name: str) -> Method:
     if name not in METHODS:
         raise ConfigError(f"unknown method {name!r}; {near(name, METHODS)}")
     return METHODS[name]
+
+
+def default_for(crops: Crops, *, published: str | None = None) -> str:
+    """The method for who names none: camera-contrast where several cameras are known.
+
+    Otherwise, and for published settings, cluster-contrast.
+    """
+    several = crops.cameras is not None and len(np.unique(crops.cameras)) > 1
+    return "camera-contrast" if several and published is None else "cluster-contrast"
 
 
 def recipe_for(name: str, *, published: str | None = None) -> Recipe:
