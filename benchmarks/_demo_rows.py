@@ -34,7 +34,7 @@ class DemoRow:
 
 def rows_of_demo() -> dict[str, DemoRow]:
     """Rows by name."""
-    base, first = "cluster-contrast", EPOCHS // 2
+    base, own, first = "cluster-contrast", "camera-contrast", EPOCHS // 2
     halves = {"teacher.epochs": first, "teacher.warm_up": 1.0, "optim.epochs": EPOCHS - first - 1}
     slow = {"memory.momentum": 0.1}
     nce = {"part": "ClusterNCE"}
@@ -51,6 +51,9 @@ def rows_of_demo() -> dict[str, DemoRow]:
         f"{base}, trained again": DemoRow(base, chance=100),
         f"{base}, 20 epochs": DemoRow(base, settings=longer),
         f"{base} with labels": DemoRow(base, settings={"clusterer": {"part": "TrueLabels"}}),
+        own: DemoRow(own),
+        f"{own}, 20 epochs": DemoRow(own, settings=longer),
+        f"{own} with labels": DemoRow(own, settings={"clusterer": {"part": "TrueLabels"}}),
         f"{base}: momentum 0.1": DemoRow(base, settings=slow),
         f"{base}: momentum 0.1, 16 x 4": DemoRow(
             base, settings={**slow, "batches.identities": 16, "batches.instances": 4}
@@ -84,4 +87,5 @@ def rows_of_demo() -> dict[str, DemoRow]:
         "acfl": DemoRow("acfl"),
         "acfl: base, 20 epochs": DemoRow("acfl", "2", "Base.", longer),
         "acfl: HPF, 20 epochs": DemoRow("acfl", "2", "Base.+HPF", longer),
+        "acfl: HPF and RE, 20 epochs": DemoRow("acfl", "2", "Base.+HPF+RE", longer),
     }

@@ -37,6 +37,9 @@ PUBLISHED_SETTINGS = {
     "graph.colour": 0.0,
     "clusterer.part": "DBSCAN",
     "clusterer.eps": 0.6,
+    "memory.update": "vanilla",
+    "memory.momentum": 0.1,
+    "weights.part": "EqualWeights",
 }
 Figures = dict[str, float]
 

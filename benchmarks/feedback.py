@@ -54,7 +54,8 @@ def train(out: Path, data: Path, options: argparse.Namespace, **asked: Any) -> P
         return resight.resume(out)
     settings = {"optim.epochs": options.epochs, "optim.iterations": options.iterations}
     settings |= {"size": SIZE, **parse_settings(options.set), **asked.pop("settings", {})}
-    return resight.train(data, out=out, settings=settings, evaluate_every=0, **asked)
+    method = "cluster-contrast"
+    return resight.train(data, out=out, method=method, settings=settings, evaluate_every=0, **asked)
 
 
 def look(run: Path, data: Path) -> tuple[Crops, np.ndarray, np.ndarray]:
