@@ -86,6 +86,9 @@ def test_tables_are_listed(resight: Any) -> None:
     assert "    1  Table 1: clustering" in listed.out
     assert "(8 rows)" in listed.out
     assert "no tables of its own" in resight("methods", "tables", "acfl-c").out
+    everything = resight("methods", "tables").out
+    assert "\n3c\n" + listed.out in everything
+    assert all(name in everything for name in METHODS)
     assert resight("methods", "tables", "4c").code == 2
 
 

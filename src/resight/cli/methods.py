@@ -46,12 +46,18 @@ def show(
 
 
 @app.command()
-def tables(name: Name) -> None:
+def tables(
+    name: Annotated[
+        str | None, typer.Argument(help="A method that `resight methods` lists; all by default.")
+    ] = None,
+) -> None:
     """List the tables of a method's paper that `resight ablate` trains anew."""
-    from resight.methods import method_of
+    from resight.methods import list_methods, method_of
 
-    found = method_of(name).tables
-    for number, table in found.items():
-        typer.echo(f"{number:>5}  {table.title} ({len(table.rows)} rows)")
-    if not found:
-        typer.echo(f"{name} has no tables of its own.")
+    for method in [method_of(name)] if name else list_methods():
+        if not method.tables:
+            typer.echo(f"{method.name} has no tables of its own.")
+        elif not name:
+            typer.echo(method.name)
+        for number, table in method.tables.items():
+            typer.echo(f"{number:>5}  {table.title} ({len(table.rows)} rows)")
