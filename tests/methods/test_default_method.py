@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from resight.losses import CameraEntropy
+from resight.memory import ClusterMemory
 from resight.methods import default_for, method_of, recipe_for
 from resight.records import Crops
 
@@ -29,7 +30,7 @@ def test_cameras_decide(cameras: npt.NDArray[np.int64] | None, expected: str) ->
 def test_camera_contrast_is_cluster_contrast_with_the_camera_parts_of_3c() -> None:
     base, ours, theirs = map(recipe_for, ("cluster-contrast", "camera-contrast", "3c"))
     assert ours.weights == theirs.weights == CameraEntropy()
-    assert ours.memory == theirs.memory
+    assert ours.memory == theirs.memory == ClusterMemory(update="chd", momentum=0.8)
     assert replace(ours, name=base.name, weights=base.weights, memory=base.memory) == base
 
 

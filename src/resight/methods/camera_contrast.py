@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from resight.losses import CameraEntropy
-from resight.memory import ClusterMemory
 from resight.methods.cluster_contrast import cluster_contrast
+from resight.methods.three_c import three_c
 from resight.recipe import Recipe
 
 
@@ -15,9 +14,7 @@ def camera_contrast() -> Recipe:
 
     Settings fitted to the data are those of `cluster_contrast`.
     """
+    parts = three_c()
     return replace(
-        cluster_contrast(),
-        name="camera-contrast",
-        memory=ClusterMemory(update="chd", momentum=0.8),  # Eq. 17-21 of 3C
-        weights=CameraEntropy(),  # Eq. 13-16 of 3C
+        cluster_contrast(), name="camera-contrast", memory=parts.memory, weights=parts.weights
     )
