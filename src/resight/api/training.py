@@ -51,9 +51,9 @@ def train(
     take; recipe: a Recipe or a YAML file instead of a method. settings: overrides such as
     {"optim.epochs": 20}. evaluate_every: epochs between evaluations on labelled query and gallery
     crops, 0 for none. memory: bytes that clustering may use besides the features, or "8G".
-    feedback: a gallery or a .jsonl file with what people decided about pairs of crops; the pseudo-
-    labels of every epoch obey it, and the run keeps a copy. Identities, when the data have them,
-    are only reported.
+    feedback: a gallery or a .jsonl file with what people decided about pairs of crops; the
+    pseudo-labels of every epoch obey it, and the run keeps a copy. Identities, when the data have
+    them, are only reported.
 
     A recipe with a teacher that is trained first does that in the folder's `teacher`, a run of its
     own, and then trains the student.
